@@ -1,0 +1,52 @@
+import { readFileSync } from 'node:fs';
+import { UsageError, messageOf } from '../errors.ts';
+
+/** The first line of a file, for a password or a token. */
+export function readSecretFile(path: string): string {
+  let text: string;
+  try {
+    text = readFileSync(path, 'utf8');
+  } catch (error) {
+    throw new UsageError(`the secret in ${path} cannot be read: ${messageOf(error)}`);
+  }
+  const [line = ''] = text.split(/\r?\n/);
+  if (line === '') throw new UsageError(`${path} has no secret on its first line`);
+  return line;
+}
+
+/** Asks on the terminal, without showing what is typed. UsageError where there is no terminal. */
+export async function promptSecret(question: string): Promise<string> {
+  const { stdin, stderr } = process;
+  if (stdin.isTTY !== true) {
+    throw new UsageError(
+      'a password is needed: set POSTWIRE_PASSWORD, use --password-file, or run in a terminal to be asked',
+    );
+  }
+  stderr.write(question);
+  stdin.setRawMode(true);
+  stdin.resume();
+  let typed = '';
+  try {
+    for await (const chunk of stdin) {
+      for (const character of String(chunk)) {
+        if (character === '\r' || character === '\n') return typed;
+        if (character === '\u0003' || character === '\u0004') throw new UsageError('no password was given');
+        typed = character === '\u007f' || character === '\b' ? typed.slice(0, -1) : typed + character;
+      }
+    }
+    return typed;
+  } finally {
+    stdin.setRawMode(false);
+    stdin.pause();
+    stderr.write('\n');
+  }
+}
+
+/** Refuses a password in an argument: others on the machine can read it. */
+export function checkNoSecret(url: string): void {
+  if (/^[a-z0-9+.-]+:\/\/[^/@]*:[^/@]*@/i.test(url)) {
+    throw new UsageError(
+      'a password in the arguments can be read by everybody on this machine: put the URL in SMTP_URL, use --password-file, or leave it out to be asked',
+    );
+  }
+}

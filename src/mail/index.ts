@@ -1,0 +1,1 @@
+export { type RawDraft, type SendMailOptions, type SendMailResult, sendMail } from './send.ts';

@@ -1,0 +1,106 @@
+import { UsageError } from '../errors.ts';
+import {
+  type AccessOptions,
+  type ByteStream,
+  type ComposedMessage,
+  type EnvelopeInput,
+  type MessageDraft,
+  type RawInput,
+  compose,
+  rawMessage,
+} from '../mime/index.ts';
+import {
+  type Progress,
+  type SendOptions,
+  type SendResult,
+  SmtpClient,
+  type SmtpOptions,
+  type SmtpTarget,
+} from '../smtp/index.ts';
+
+/** A ready message with the envelope it goes in. */
+export interface RawDraft {
+  readonly raw: RawInput;
+  readonly envelope: Required<EnvelopeInput>;
+}
+
+export interface SendMailOptions extends SmtpOptions, Omit<SendOptions, 'signal'>, AccessOptions {
+  /** Called as the message goes out. */
+  readonly onProgress?: ((progress: Progress) => void) | undefined;
+}
+
+export interface SendMailResult extends SendResult {
+  /** With angle brackets; undefined for a raw message. */
+  readonly messageId: string | undefined;
+}
+
+const sendKeys = ['onPartial', 'transfer', 'mailParameters', 'rcptParameters', 'onProgress', 'timeoutMs'] as const;
+const accessKeys = ['allowFiles', 'allowUrls', 'maxUrlBytes'] as const;
+
+/**
+ * Sends one message: builds it, connects, begins TLS, logs in, sends, takes leave. The message is built first, so that a wrong address or
+ * a missing file is found before anything is connected.
+ *
+ *     await sendMail('smtp://me:secret@mail.example.com', { from: 'me@example.com', to: 'you@example.com', subject: 'Hi', text: 'Hello' });
+ *
+ * Resolves when the server has taken the message for at least one recipient; look at `refused` for the others. Rejects with UsageError,
+ * ConnectError, TlsError, AuthError, SmtpSendError (`deliveryUnknown` when the last reply was lost), TimeoutError or the signal's reason.
+ */
+export async function sendMail(
+  server: SmtpTarget | undefined,
+  draft: MessageDraft | RawDraft,
+  options: SendMailOptions = {},
+): Promise<SendMailResult> {
+  const smtp: Record<string, unknown> = { ...options };
+  for (const key of [...sendKeys, ...accessKeys]) delete smtp[key];
+  const message = prepare(draft, options);
+  if (message.envelope.to.length === 0) throw new UsageError('the message has no recipient: give to, cc or bcc');
+  const client = await SmtpClient.connect(server, smtp);
+  try {
+    const sendOptions = Object.fromEntries(sendKeys.map((key) => [key, options[key]])) as SendOptions;
+    const body = message.held ? await message.stream(options.signal).bytes() : message;
+    const result = await client.send(message.envelope, body, { ...sendOptions, signal: options.signal });
+    return { ...result, messageId: message.composed?.messageId };
+  } finally {
+    await client.quit();
+  }
+}
+
+interface Prepared {
+  readonly composed: ComposedMessage | undefined;
+  /** True when it is worth sending as one array. */
+  readonly held: boolean;
+  readonly envelope: { readonly from: string; readonly to: readonly string[] };
+  readonly sizeBytes: number | undefined;
+  readonly needsSmtpUtf8?: boolean | undefined;
+  stream(signal?: AbortSignal): ByteStream;
+}
+
+/** Below, one write is cheaper than streaming. */
+const HELD_BYTES = 256 * 1024;
+
+function prepare(draft: MessageDraft | RawDraft, access: AccessOptions): Prepared {
+  if (typeof draft === 'object' && draft !== null && 'raw' in draft) {
+    if (draft.envelope?.from === undefined || draft.envelope.to === undefined)
+      throw new UsageError('a raw message needs an envelope: { from, to }');
+    const raw = rawMessage(draft.raw, access);
+    const { from, to } = draft.envelope;
+    // The size is an upper bound where Bcc fields are left out, so it is not declared.
+    return {
+      composed: undefined,
+      held: raw.sizeBytes !== undefined && raw.sizeBytes <= HELD_BYTES,
+      envelope: { from, to: typeof to === 'string' ? [to] : to },
+      sizeBytes: undefined,
+      stream: (signal) => raw.stream(signal),
+    };
+  }
+  const composed = compose(draft, access);
+  return {
+    composed,
+    held: composed.sizeBytes !== undefined && composed.sizeBytes <= HELD_BYTES,
+    envelope: composed.envelope,
+    sizeBytes: composed.sizeBytes,
+    needsSmtpUtf8: composed.needsSmtpUtf8,
+    stream: (signal) => composed.stream(signal),
+  };
+}

@@ -1,0 +1,306 @@
+import { UsageError } from '../errors.ts';
+import { needsSmtpUtf8, checkAddrSpec } from '../wire/addr-spec.ts';
+import { checkArgument, checkOptions } from '../wire/arguments.ts';
+import { ByteStream } from '../wire/byte-stream.ts';
+import { concatBytes } from '../wire/bytes.ts';
+import { type Address, type AddressInput, flattenAddresses, formatAddress, readAddressInput } from './address.ts';
+import type { AccessOptions } from './content.ts';
+import { formatDate } from './date.ts';
+import { encodeHeader } from './encoded-word.ts';
+import { checkFieldName, checkFieldValue, formatField } from './header-block.ts';
+import {
+  type FilePartOptions,
+  type Part,
+  type TransferEncoding,
+  checkMessageId,
+  filePart,
+  multipart,
+  randomBoundary,
+  textPart,
+} from './part.ts';
+import { randomHex } from './random.ts';
+import { isHeld, renderHeld, segmentsOf, sizeOf, streamSegments } from './writer.ts';
+
+/** Who gets the message, apart from what its header says. */
+export interface EnvelopeInput {
+  readonly from?: string | undefined;
+  readonly to?: string | readonly string[] | undefined;
+}
+
+/** A message to be built. Only what is given is written; Date, Message-ID and MIME-Version are added. */
+export interface MessageDraft {
+  readonly from?: AddressInput | undefined;
+  readonly sender?: AddressInput | undefined;
+  readonly replyTo?: AddressInput | undefined;
+  readonly to?: AddressInput | undefined;
+  readonly cc?: AddressInput | undefined;
+  /** In the envelope only: never in the message. */
+  readonly bcc?: AddressInput | undefined;
+  readonly subject?: string | undefined;
+  readonly text?: string | undefined;
+  readonly html?: string | undefined;
+  /** Files. One with a `cid` is an image of the html, and the html must refer to it. */
+  readonly attachments?: readonly FilePartOptions[] | undefined;
+  /** Further header fields, in order. Fields that have an option of their own are refused. */
+  readonly headers?:
+    Readonly<Record<string, string | readonly string[]>> | readonly (readonly [string, string])[] | undefined;
+  readonly inReplyTo?: string | readonly string[] | undefined;
+  readonly references?: string | readonly string[] | undefined;
+  /** Default: random, at the sender's domain. */
+  readonly messageId?: string | undefined;
+  /** Default: now. */
+  readonly date?: Date | undefined;
+  /** The whole body as parts, instead of text, html and attachments. */
+  readonly body?: Part | undefined;
+  /** How text and html are encoded. Default 'auto'. */
+  readonly encoding?: TransferEncoding | 'auto' | undefined;
+  /** Overrides the envelope that follows from the addresses. */
+  readonly envelope?: EnvelopeInput | undefined;
+}
+
+export interface ComposeOptions extends AccessOptions {
+  /** Names the boundaries, outermost first, so that a test gets the same bytes each time. */
+  readonly boundary?: ((index: number) => string) | undefined;
+}
+
+export interface Envelope {
+  /** Where failure reports go; '' for none. */
+  readonly from: string;
+  readonly to: readonly string[];
+}
+
+/** A built message. Its bytes come whole or as a stream, and are the same. */
+export interface ComposedMessage {
+  /** Length in bytes; undefined when a part's stream or URL does not tell its own. */
+  readonly sizeBytes: number | undefined;
+  /** With angle brackets. */
+  readonly messageId: string;
+  readonly envelope: Envelope;
+  /** True when an address in the header needs SMTPUTF8. */
+  readonly needsSmtpUtf8: boolean;
+  /** The whole message in memory. */
+  bytes(signal?: AbortSignal): Promise<Uint8Array>;
+  /** The message in chunks, with bounded memory. May be called again, unless a part is a stream. */
+  stream(signal?: AbortSignal): ByteStream;
+}
+
+const draftKeys = [
+  'from',
+  'sender',
+  'replyTo',
+  'to',
+  'cc',
+  'bcc',
+  'subject',
+  'text',
+  'html',
+  'attachments',
+  'headers',
+  'inReplyTo',
+  'references',
+  'messageId',
+  'date',
+  'body',
+  'encoding',
+  'envelope',
+];
+
+/** Fields that are made from options of the draft. */
+const ownFields = new Map([
+  ['from', 'from'],
+  ['sender', 'sender'],
+  ['reply-to', 'replyTo'],
+  ['to', 'to'],
+  ['cc', 'cc'],
+  ['bcc', 'bcc'],
+  ['subject', 'subject'],
+  ['in-reply-to', 'inReplyTo'],
+  ['references', 'references'],
+  ['message-id', 'messageId'],
+  ['date', 'date'],
+  ['mime-version', ''],
+  ['content-type', 'body'],
+  ['content-transfer-encoding', 'encoding'],
+]);
+
+/**
+ * Builds a message. Nothing is read from a file, stream or URL until the bytes are asked for; files must exist now.
+ *
+ * UsageError, before anything is sent, for a malformed address, a line break where none may be, an unreadable file, an image that the
+ * html does not show, or an option that does not exist.
+ *
+ * @see RFC 5322, RFC 2045 to 2047, RFC 2231, RFC 2387
+ */
+export function compose(draft: MessageDraft, options: ComposeOptions = {}): ComposedMessage {
+  if (typeof draft !== 'object' || draft === null)
+    throw new UsageError(`a message must be an object such as { from, to, subject, text }; got ${typeof draft}`);
+  for (const key in draft) if (!draftKeys.includes(key)) checkOptions('message', draft, draftKeys);
+  const from = readAddressInput('from', draft.from);
+  const sender = readAddressInput('sender', draft.sender);
+  const to = readAddressInput('to', draft.to);
+  const cc = readAddressInput('cc', draft.cc);
+  const bcc = readAddressInput('bcc', draft.bcc);
+  const replyTo = readAddressInput('replyTo', draft.replyTo);
+  if (from.length === 0) throw new UsageError('from is missing: say who sends the message');
+  if (sender.length > 1) throw new UsageError('sender must be one address');
+  // RFC 5322 section 3.6.2: several authors need one who sends.
+  if (from.length > 1 && sender.length === 0)
+    throw new UsageError('with several from addresses, sender must say who sends');
+  const envelope = buildEnvelope(draft.envelope, sender[0] ?? flattenAddresses(from)[0], [...to, ...cc, ...bcc]);
+  const messageId =
+    draft.messageId === undefined
+      ? newMessageId(flattenAddresses(from)[0])
+      : checkMessageId('messageId', draft.messageId);
+
+  let header = '';
+  header += addressField('From', from);
+  header += addressField('Sender', sender);
+  header += addressField('Reply-To', replyTo);
+  header += addressField('To', to);
+  header += addressField('Cc', cc);
+  if (draft.subject !== undefined)
+    header += formatField('Subject', encodeHeader(checkFieldValue('Subject', draft.subject)));
+  header += `Date: ${formatDate(draft.date ?? new Date())}\r\n`;
+  header += formatField('Message-ID', messageId);
+  header += idField('In-Reply-To', draft.inReplyTo);
+  header += idField('References', draft.references);
+  for (const [name, value] of customFields(draft.headers)) header += formatField(name, encodeHeader(value));
+  header += 'MIME-Version: 1.0\r\n';
+
+  const segments = segmentsOf(header, draft.body ?? buildBody(draft, options));
+  const held = isHeld(segments);
+  const all = [...from, ...sender, ...replyTo, ...to, ...cc];
+  let size: number | undefined | null = null;
+  return {
+    get sizeBytes() {
+      if (size === null) size = sizeOf(segments);
+      return size;
+    },
+    messageId,
+    envelope,
+    needsSmtpUtf8: flattenAddresses(all).some((entry) =>
+      needsSmtpUtf8(entry.address.slice(0, entry.address.lastIndexOf('@'))),
+    ),
+    async bytes(signal) {
+      if (held) return renderHeld(segments);
+      const chunks: Uint8Array[] = [];
+      for await (const chunk of streamSegments(segments, signal)) chunks.push(chunk);
+      return concatBytes(chunks);
+    },
+    stream: (signal) => new ByteStream(streamSegments(segments, signal), undefined),
+  };
+}
+
+function addressField(name: string, list: readonly Address[]): string {
+  return list.length === 0 ? '' : formatField(name, list.map(formatAddress).join(', '));
+}
+
+function idField(name: string, ids: string | readonly string[] | undefined): string {
+  if (ids === undefined) return '';
+  const list =
+    typeof ids === 'string'
+      ? checkArgument(name, ids)
+          .split(/[\s,]+/)
+          .filter((id) => id !== '')
+      : ids;
+  return list.length === 0 ? '' : formatField(name, list.map((id) => checkMessageId(name, id)).join(' '));
+}
+
+function* customFields(headers: MessageDraft['headers']): Iterable<[string, string]> {
+  if (headers === undefined) return;
+  const entries: [unknown, unknown][] = Array.isArray(headers)
+    ? headers.map((entry: unknown) =>
+        Array.isArray(entry) && entry.length === 2 ? [entry[0], entry[1]] : [undefined, undefined],
+      )
+    : Object.entries(headers).flatMap(([name, value]) =>
+        Array.isArray(value)
+          ? value.map((each): [string, unknown] => [name, each])
+          : [[name, value] as [string, unknown]],
+      );
+  for (const [given, value] of entries) {
+    const name = checkFieldName(given);
+    const option = ownFields.get(name.toLowerCase());
+    if (option !== undefined)
+      throw new UsageError(
+        option === '' ? `header ${name} is written by itself` : `header ${name} is set by the option ${option}`,
+      );
+    yield [name, checkFieldValue(name, value)];
+  }
+}
+
+function newMessageId(author: Address | undefined): string {
+  // The author's domain, never this machine's name.
+  const domain = author === undefined ? 'localhost' : checkAddrSpec('from', author.address).split('@').at(-1);
+  return `<${randomHex(16)}@${domain}>`;
+}
+
+function buildEnvelope(
+  given: EnvelopeInput | undefined,
+  author: Address | undefined,
+  recipients: readonly Address[],
+): Envelope {
+  if (given !== undefined) checkOptions('envelope', given, ['from', 'to']);
+  const from =
+    given?.from === undefined
+      ? checkAddrSpec('from', author?.address)
+      : given.from === ''
+        ? ''
+        : checkAddrSpec('envelope.from', given.from);
+  const listed =
+    given?.to === undefined
+      ? flattenAddresses(recipients).map((entry) => entry.address)
+      : typeof given.to === 'string'
+        ? [given.to]
+        : given.to;
+  const to = [...new Set(listed.map((address) => checkAddrSpec('a recipient', address)))];
+  return { from, to };
+}
+
+/** Text and html as alternatives, the html's images related to it, attachments beside: RFC 2046 section 5.1, RFC 2387. */
+function buildBody(draft: MessageDraft, options: ComposeOptions): Part {
+  let boundaries = 0;
+  const bounded = (subtype: string, parts: readonly Part[], parameters?: Record<string, string>): Part =>
+    multipart(subtype, parts, {
+      boundary: options.boundary === undefined ? randomBoundary() : options.boundary(boundaries++),
+      parameters,
+    });
+  const attachments = draft.attachments ?? [];
+  if (!Array.isArray(attachments)) throw new UsageError('attachments must be a list');
+  const images = attachments.filter((attachment: FilePartOptions) => attachment.cid !== undefined);
+  const files = attachments.filter((attachment: FilePartOptions) => attachment.cid === undefined);
+  if (draft.html !== undefined || images.length > 0) checkImages(draft.html ?? '', images);
+  const text = draft.text === undefined ? undefined : textPart(draft.text, { encoding: draft.encoding });
+  let html = draft.html === undefined ? undefined : textPart(draft.html, { subtype: 'html', encoding: draft.encoding });
+  if (html !== undefined && images.length > 0) {
+    html = bounded('related', [html, ...images.map((image: FilePartOptions) => filePart(image, options))], {
+      type: 'text/html',
+    });
+  }
+  const readable = text !== undefined && html !== undefined ? bounded('alternative', [text, html]) : (text ?? html);
+  if (files.length === 0) return readable ?? textPart('');
+  const parts = files.map((file: FilePartOptions) => filePart(file, options));
+  return bounded('mixed', readable === undefined ? parts : [readable, ...parts]);
+}
+
+/** Each `cid:` of the html must be attached, and each image shown. */
+function checkImages(html: string, images: readonly FilePartOptions[]): void {
+  const used = new Set<string>();
+  for (const match of html.matchAll(/["'(=]\s*cid:([^"'\s>)]+)/gi)) used.add(decodeCid(match[1] as string));
+  const attached = new Set(images.map((image) => String(image.cid).replace(/^<(.*)>$/, '$1')));
+  for (const cid of used)
+    if (!attached.has(cid)) throw new UsageError(`the html shows cid:${cid}, and no attachment has that cid`);
+  for (const cid of attached)
+    if (!used.has(cid))
+      throw new UsageError(
+        `attachment with cid ${cid} is not shown by the html; refer to it as cid:${cid}, or leave the cid out`,
+      );
+  if (attached.size < images.length) throw new UsageError('two attachments have the same cid');
+}
+
+function decodeCid(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}

@@ -1,0 +1,175 @@
+import { encodeText, utf8Length } from '../wire/bytes.ts';
+import { encodeBase64 } from './encodings/base64.ts';
+
+/** Longest encoded-word, RFC 2047 section 2. */
+const MAX_WORD = 75;
+const B_PREFIX = '=?UTF-8?B?';
+const Q_PREFIX = '=?UTF-8?Q?';
+/** Input bytes that fit in one B word: 60 characters of base64. */
+const B_BYTES = 45;
+const Q_CHARACTERS = MAX_WORD - Q_PREFIX.length - 2;
+
+const plainText = /^[\u0020-\u007e]*$/;
+/** An ASCII word may stand as it is up to here: it cannot be folded, and a line ends at 998. */
+const MAX_PLAIN_WORD = 900;
+/** RFC 2047 section 5 (3): what may stand for itself in a phrase; safe in unstructured text too. */
+const qSafe = /^[A-Za-z0-9!*+\-/]$/;
+
+/** True when the text cannot stand as it is in a header: not printable ASCII, looks like an encoded-word, or cannot be folded. */
+export function needsEncoding(text: string): boolean {
+  return !plainText.test(text) || text.includes('=?') || (text.length > MAX_PLAIN_WORD && hasLongWord(text));
+}
+
+function hasLongWord(text: string): boolean {
+  for (const word of text.split(' ')) if (word.length > MAX_PLAIN_WORD) return true;
+  // Spaces alone cannot be folded either: a line of white space is forbidden.
+  return / {500}/.test(text);
+}
+
+/**
+ * Text as a list of encoded-words, each whole in itself: no character is split, each is at most 75 characters. The shorter of the two
+ * forms is taken for all. A lone surrogate becomes U+FFFD. @see RFC 2047 sections 2, 4 and 5
+ */
+export function encodeWords(text: string): string[] {
+  const wellFormed = text.toWellFormed();
+  let special = 0;
+  for (const character of wellFormed) if (!qSafe.test(character) && character !== ' ') special += utf8Length(character);
+  const total = utf8Length(wellFormed);
+  const useQ = total + 2 * special <= Math.ceil(total / 3) * 4;
+  return useQ ? qWords(wellFormed) : bWords(wellFormed);
+}
+
+function bWords(text: string): string[] {
+  const words: string[] = [];
+  let start = 0;
+  let bytes = 0;
+  let at = 0;
+  while (at < text.length) {
+    const code = text.codePointAt(at) as number;
+    const width = code < 0x80 ? 1 : code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
+    if (bytes + width > B_BYTES) {
+      words.push(`${B_PREFIX}${encodeBase64(encodeText(text.slice(start, at)))}?=`);
+      start = at;
+      bytes = 0;
+    }
+    bytes += width;
+    at += code > 0xffff ? 2 : 1;
+  }
+  if (at > start) words.push(`${B_PREFIX}${encodeBase64(encodeText(text.slice(start)))}?=`);
+  return words;
+}
+
+function qWords(text: string): string[] {
+  const words: string[] = [];
+  let current = '';
+  for (const character of text) {
+    let encoded = character === ' ' ? '_' : character;
+    if (encoded !== '_' && !qSafe.test(encoded)) {
+      encoded = '';
+      for (const byte of encodeText(character)) encoded += `=${byte < 16 ? '0' : ''}${byte.toString(16).toUpperCase()}`;
+    } else if (character === '_') {
+      encoded = '=5F';
+    }
+    if (current.length + encoded.length > Q_CHARACTERS) {
+      words.push(`${Q_PREFIX}${current}?=`);
+      current = '';
+    }
+    current += encoded;
+  }
+  if (current !== '') words.push(`${Q_PREFIX}${current}?=`);
+  return words;
+}
+
+/**
+ * Unstructured text for a header value, ready to be folded: printable ASCII as it is, else encoded-words with a space between. The
+ * value holds no line break, whatever the text held.
+ */
+export function encodeHeader(text: string): string {
+  return needsEncoding(text) ? encodeWords(text).join(' ') : text;
+}
+
+const encodedWord = /=\?([^?\s]{1,60})\?([bBqQ])\?([^?]*)\?=/y;
+
+/**
+ * Decodes the encoded-words of unstructured text; the white space between two of them goes, and bytes of adjacent words in one charset
+ * are joined before decoding, because mailers split characters. What is not a valid word stays as it is. Linear.
+ */
+export function decodeHeader(text: string): string {
+  if (!text.includes('=?')) return text;
+  let out = '';
+  let pending: { charset: string; bytes: number[] } | undefined;
+  const flush = (): void => {
+    if (pending !== undefined) out += decodeCharset(Uint8Array.from(pending.bytes), pending.charset);
+    pending = undefined;
+  };
+  let at = 0;
+  while (at < text.length) {
+    encodedWord.lastIndex = at;
+    const match = text.startsWith('=?', at) ? encodedWord.exec(text) : null;
+    if (match !== null) {
+      const charset = (match[1] as string).replace(/\*.*$/, '').toLowerCase();
+      const bytes =
+        (match[2] as string).toUpperCase() === 'B' ? decodeB(match[3] as string) : decodeQ(match[3] as string);
+      if (pending !== undefined && pending.charset !== charset) flush();
+      pending ??= { charset, bytes: [] };
+      for (const byte of bytes) pending.bytes.push(byte);
+      at = encodedWord.lastIndex;
+      continue;
+    }
+    const next = text.indexOf('=?', at + 1);
+    const end = next < 0 ? text.length : next;
+    const between = text.slice(at, end);
+    // White space between two encoded-words belongs to neither; decided when the next one proves to be one.
+    if (pending !== undefined && between.trim() === '' && next >= 0) {
+      encodedWord.lastIndex = next;
+      if (encodedWord.test(text)) {
+        at = end;
+        continue;
+      }
+    }
+    flush();
+    out += between;
+    at = end;
+  }
+  flush();
+  return out;
+}
+
+function decodeCharset(bytes: Uint8Array, charset: string): string {
+  try {
+    return new TextDecoder(charset).decode(bytes);
+  } catch {
+    return new TextDecoder().decode(bytes);
+  }
+}
+
+function decodeB(text: string): number[] {
+  const bytes: number[] = [];
+  let bits = 0;
+  let held = 0;
+  for (const character of text) {
+    const value = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/'.indexOf(character);
+    if (value < 0) continue;
+    held = ((held << 6) | value) & 0xffff;
+    bits += 6;
+    if (bits >= 8) {
+      bits -= 8;
+      bytes.push((held >> bits) & 255);
+    }
+  }
+  return bytes;
+}
+
+function decodeQ(text: string): number[] {
+  const bytes: number[] = [];
+  for (let at = 0; at < text.length; at++) {
+    const hex = text[at] === '=' ? text.slice(at + 1, at + 3) : '';
+    if (/^[0-9A-Fa-f]{2}$/.test(hex)) {
+      bytes.push(Number.parseInt(hex, 16));
+      at += 2;
+    } else {
+      for (const byte of encodeText(text[at] === '_' ? ' ' : (text[at] as string))) bytes.push(byte);
+    }
+  }
+  return bytes;
+}

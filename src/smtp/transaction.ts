@@ -1,0 +1,606 @@
+import { isAscii } from 'node:buffer';
+import {
+  ClosedError,
+  PostwireError,
+  ProtocolError,
+  ReplyError,
+  TimeoutError,
+  UnsupportedError,
+  UsageError,
+  addContext,
+  messageOf,
+} from '../errors.ts';
+import type { CallOptions, Connection } from '../socket/connection.ts';
+import type { QueueTask, SerialQueue } from '../socket/serial-queue.ts';
+import { checkAddrSpec, needsSmtpUtf8 } from '../wire/addr-spec.ts';
+import type { ShownBytes } from '../wire/arguments.ts';
+import type { Capabilities } from '../wire/capabilities.ts';
+import { parseDecimal } from '../wire/limits.ts';
+import { DottedEncoder } from '../wire/dotted.ts';
+import { type Reply, formatReply } from '../wire/reply.ts';
+import { type EsmtpParameters, encodeMail, encodeRcpt, encodeSmtpCommand } from './codec.ts';
+import { type PreparedMessage, type SmtpMessage, prepareMessage } from './message.ts';
+import { type RecipientResult, type SendResult, SmtpSendError, queueIdOf, toErrorReply } from './result.ts';
+
+/** Who a message goes to and where its failures go. */
+export interface SmtpEnvelope {
+  /** '' for the null reverse-path of failure reports. */
+  readonly from: string;
+  readonly to: string | readonly string[];
+}
+
+export interface SendOptions extends CallOptions {
+  /** What to do when some recipients are refused: send to the others (default), or to none. */
+  readonly onPartial?: 'send' | 'abort' | undefined;
+  /** 'data', 'bdat' (CHUNKING), or 'auto': BDAT for short messages where the server has it, in one flight with the envelope. */
+  readonly transfer?: 'auto' | 'data' | 'bdat' | undefined;
+  /** Further parameters of MAIL. */
+  readonly mailParameters?: EsmtpParameters | undefined;
+  /** Further parameters of each RCPT. */
+  readonly rcptParameters?: ((address: string) => EsmtpParameters) | undefined;
+  readonly onProgress?: ((progress: Progress) => void) | undefined;
+}
+
+export interface Progress {
+  readonly bytes: number;
+  readonly totalBytes: number | undefined;
+  readonly item: string;
+}
+
+/** What a transaction needs of the client. */
+export interface TransactionHost {
+  readonly connection: Connection;
+  readonly capabilities: Capabilities;
+  readonly queue: SerialQueue;
+  /** Throws unless the connection is idle and in step. */
+  checkIdle(): void;
+  readReply(command: string, call: CallOptions): Promise<Reply>;
+  tryReadReply(): Reply | undefined;
+}
+
+/** Largest message that goes as one BDAT beside its envelope: refused recipients cost no more than this. */
+const ONE_FLIGHT_BYTES = 256 * 1024;
+/** Pieces in which a held message is written, so that a server's early no is heard. */
+const CHUNK = 256 * 1024;
+/** RFC 5321 section 4.5.3.2.6 allows ten minutes for the reply to the final dot; a lost one leaves delivery unknown. */
+const FINAL_REPLY_FACTOR = 5;
+
+/**
+ * Sends one message. Everything that can be known to fail is checked before a byte leaves. With PIPELINING the whole envelope and
+ * DATA go in one write, and the next waiting transaction's with the final dot (RFC 2920 section 3.1).
+ */
+export function sendMessage(
+  host: TransactionHost,
+  envelope: SmtpEnvelope,
+  message: SmtpMessage,
+  options: SendOptions = {},
+): Promise<SendResult> {
+  let transaction: Transaction;
+  try {
+    transaction = new Transaction(host, envelope, prepareMessage(message), options);
+  } catch (error) {
+    return Promise.reject(
+      addContext(error as Error, { protocol: 'SMTP', host: host.connection.host, port: host.connection.port }),
+    );
+  }
+  return host.queue.run<SendResult>(transaction);
+}
+
+class Transaction implements QueueTask<SendResult> {
+  readonly #host: TransactionHost;
+  readonly #message: PreparedMessage;
+  readonly #options: SendOptions;
+  readonly #from: string;
+  readonly #to: readonly string[];
+  readonly #mail: ShownBytes;
+  readonly #rcpts: readonly ShownBytes[];
+  readonly #pipelining: boolean;
+  readonly #bdat: boolean;
+  readonly signal: AbortSignal | undefined;
+  #results: RecipientResult[] = [];
+  /** True once anything of ours has left. */
+  #begun = false;
+  /** True once the first byte of the body has left. */
+  #bodyBegun = false;
+  /** True once the last byte of the body has left. */
+  #bodySent = false;
+
+  constructor(host: TransactionHost, envelope: SmtpEnvelope, message: PreparedMessage, options: SendOptions) {
+    this.#host = host;
+    this.#message = message;
+    this.#options = options;
+    this.signal = options.signal;
+    const { capabilities, connection } = host;
+    this.#from = envelope.from === '' ? '' : checkAddrSpec('envelope.from', envelope.from);
+    const to = typeof envelope.to === 'string' ? [envelope.to] : envelope.to;
+    if (!Array.isArray(to) || to.length === 0)
+      throw new UsageError('the envelope has no recipient: give at least one address to send to');
+    this.#to = to.map((address) => checkAddrSpec('a recipient', address));
+    for (const name of ['onPartial', 'transfer'] as const) {
+      const allowed: readonly string[] = name === 'onPartial' ? ['send', 'abort'] : ['auto', 'data', 'bdat'];
+      const value = options[name];
+      if (value !== undefined && !allowed.includes(value))
+        throw new UsageError(`${name} must be ${allowed.join(' or ')}; got ${JSON.stringify(value)}`);
+    }
+    const utf8 = message.headerUtf8 === true || [this.#from, ...this.#to].some(needsSmtpUtf8);
+    const where = `${connection.host}:${connection.port}`;
+    if (utf8 && !capabilities.has('SMTPUTF8')) {
+      const culprit = [this.#from, ...this.#to].find(needsSmtpUtf8);
+      throw new UnsupportedError(
+        culprit === undefined
+          ? `the message's header has characters beyond ASCII that ${where} cannot carry: it does not offer SMTPUTF8`
+          : `${where} cannot carry the address ${culprit}: it does not offer SMTPUTF8`,
+        { reason: 'SMTPUTF8' },
+      );
+    }
+    if (message.eightBit === true && !capabilities.has('8BITMIME')) {
+      throw new UnsupportedError(
+        `the message has 8-bit data and ${where} does not offer 8BITMIME; encode it as quoted-printable or base64`,
+        { reason: '8BITMIME' },
+      );
+    }
+    const limit = parseDecimal(capabilities.parameters('SIZE')?.[0] ?? '') ?? 0;
+    if (limit > 0 && message.sizeBytes !== undefined && message.sizeBytes > limit) {
+      throw new SmtpSendError(
+        'LIMIT',
+        `the message has ${formatBytes(message.sizeBytes)} and ${where} takes no more than ${formatBytes(limit)}`,
+        {
+          reason: 'MESSAGE_TOO_LARGE',
+          reusable: true,
+          recipients: this.#to.map((address) => ({ address, status: 'unsent', reply: undefined, temporary: false })),
+          hint: 'send a link instead of the file, or split it',
+        },
+      );
+    }
+    this.#mail = encodeMail(this.#from, {
+      SIZE: message.sizeBytes !== undefined && capabilities.has('SIZE') ? message.sizeBytes : undefined,
+      // A stream's contents are not known yet: where the server takes 8-bit data, it may come.
+      BODY: message.eightBit !== false && capabilities.has('8BITMIME') ? '8BITMIME' : undefined,
+      SMTPUTF8: utf8,
+      ...options.mailParameters,
+    });
+    this.#rcpts = this.#to.map((address) => encodeRcpt(address, options.rcptParameters?.(address)));
+    this.#pipelining = capabilities.has('PIPELINING');
+    this.#bdat = this.#chooseBdat();
+  }
+
+  #chooseBdat(): boolean {
+    const { transfer = 'auto' } = this.#options;
+    const offered = this.#host.capabilities.has('CHUNKING');
+    if (transfer === 'bdat' && !offered)
+      throw new UnsupportedError(`${this.#host.connection.host} does not offer CHUNKING; use transfer: 'auto'`, {
+        reason: 'CHUNKING',
+      });
+    if (transfer !== 'auto') return transfer === 'bdat';
+    return (
+      offered && this.#pipelining && this.#message.held !== undefined && this.#message.held.length <= ONE_FLIGHT_BYTES
+    );
+  }
+
+  /** With onPartial 'abort', DATA must wait for every RCPT's reply: once it is answered there is no way back but to hang up. */
+  get #dataWithEnvelope(): boolean {
+    return this.#pipelining && !this.#bdat && this.#options.onPartial !== 'abort';
+  }
+
+  readonly mayGoAhead = (): boolean => this.#dataWithEnvelope && this.signal?.aborted !== true;
+
+  /** MAIL, every RCPT and DATA. */
+  envelopeParts(): ShownBytes[] {
+    return [this.#mail, ...this.#rcpts, DATA];
+  }
+
+  async run(ahead: boolean): Promise<SendResult> {
+    const { connection } = this.#host;
+    try {
+      if (!ahead) this.#host.checkIdle();
+      return await this.#run(ahead);
+    } catch (error) {
+      const explained = this.#explain(error);
+      // Anything but a clean refusal after our bytes left may have left the stream out of step.
+      const inStep = explained instanceof SmtpSendError && explained.reusable;
+      if (connection.open && (this.#begun || ahead) && !inStep) connection.destroy();
+      throw explained;
+    }
+  }
+
+  async #run(ahead: boolean): Promise<SendResult> {
+    if (this.#dataWithEnvelope) {
+      if (!ahead) await this.#write(this.envelopeParts());
+      return this.#afterEnvelope(await this.#readEnvelope(), true);
+    }
+    if (
+      this.#bdat &&
+      this.#pipelining &&
+      this.#options.onPartial !== 'abort' &&
+      this.#message.held !== undefined &&
+      this.#message.held.length <= ONE_FLIGHT_BYTES
+    ) {
+      return this.#sendInOneFlight(this.#message.held);
+    }
+    if (this.#pipelining) {
+      await this.#write([this.#mail, ...this.#rcpts]);
+      return this.#afterEnvelope(await this.#readEnvelope(), false);
+    }
+    await this.#write([this.#mail]);
+    const mailReply = await this.#read('MAIL FROM');
+    if (mailReply.code < 300) {
+      for (const [index, rcpt] of this.#rcpts.entries()) {
+        await this.#write([rcpt]);
+        this.#noteRcpt(index, await this.#read('RCPT TO'));
+      }
+    }
+    return this.#afterEnvelope(mailReply, false);
+  }
+
+  /** MAIL, RCPTs and the whole message at once. */
+  async #sendInOneFlight(held: Uint8Array): Promise<SendResult> {
+    const encoder = new DottedEncoder({ stuffDots: false });
+    const body = [...encoder.push(held), encoder.endLine()].filter((part) => part.length > 0);
+    const length = body.reduce((sum, part) => sum + part.length, 0);
+    this.#bodyBegun = true;
+    await this.#write([this.#mail, ...this.#rcpts, encodeSmtpCommand('BDAT', String(length), 'LAST'), ...body]);
+    this.#bodySent = true;
+    const mailReply = await this.#readEnvelope();
+    const final = await this.#readFinal();
+    this.#progress(held.length);
+    // Where nobody was accepted, what it says of the message is only an echo.
+    if (mailReply.code >= 300 || !this.#anyAccepted()) throw await this.#refuseAll(mailReply);
+    return this.#finish(final, held.length);
+  }
+
+  /** Reads the replies to MAIL and every RCPT; returns MAIL's. */
+  async #readEnvelope(): Promise<Reply> {
+    const mailReply = await this.#read('MAIL FROM');
+    for (const index of this.#to.keys()) {
+      const reply = await this.#read('RCPT TO');
+      this.#noteRcpt(index, mailReply.code < 300 ? reply : mailReply);
+    }
+    return mailReply;
+  }
+
+  #noteRcpt(index: number, reply: Reply): void {
+    const accepted = reply.code < 300;
+    this.#results[index] = {
+      address: this.#to[index] as string,
+      status: accepted ? 'accepted' : 'refused',
+      reply: toErrorReply(reply),
+      temporary: reply.code >= 400 && reply.code < 500,
+    };
+  }
+
+  #anyAccepted(): boolean {
+    return this.#results.some((result) => result.status === 'accepted');
+  }
+
+  async #afterEnvelope(mailReply: Reply, dataSent: boolean): Promise<SendResult> {
+    const refused = this.#results.find((result) => result.status === 'refused');
+    const stop =
+      mailReply.code >= 300 || !this.#anyAccepted() || (this.#options.onPartial === 'abort' && refused !== undefined);
+    if (stop) {
+      if (dataSent) {
+        const reply = await this.#read('DATA');
+        // It asks for a message that nobody gets: RFC 2920 section 3.1 says to send an empty one.
+        if (reply.code === 354) {
+          await this.#write([EMPTY_MESSAGE]);
+          await this.#read('the empty message');
+        }
+      }
+      throw await this.#refuseAll(mailReply);
+    }
+    if (this.#bdat) return this.#sendChunks();
+    if (!dataSent) await this.#write([DATA]);
+    const reply = await this.#read('DATA');
+    if (reply.code !== 354) {
+      this.#results = this.#results.map((result) =>
+        result.status === 'accepted' ? this.#refusedBy(result.address, reply) : result,
+      );
+      await this.#reset();
+      throw this.#refusal('DATA', reply);
+    }
+    return this.#sendData();
+  }
+
+  /** The message with dots stuffed; the last bytes leave with the final dot and the next transaction's envelope. */
+  async #sendData(): Promise<SendResult> {
+    const encoder = new DottedEncoder();
+    const watch = this.#watcher();
+    let length = 0;
+    let last: Uint8Array[] = [];
+    this.#bodyBegun = true;
+    for await (const chunk of this.#chunks()) {
+      if (last.length > 0) {
+        await this.#writeBody(last);
+        last = [];
+      }
+      watch(chunk);
+      length += chunk.length;
+      last = encoder.push(chunk);
+      // A stream may use its chunk again, so it has to leave before the next is asked for; a held message may wait for its end.
+      if (this.#message.held === undefined) {
+        await this.#writeBody(last);
+        last = [];
+      }
+      this.#progress(length);
+    }
+    this.#checkLength(length);
+    if (this.signal?.aborted === true) throw this.signal.reason;
+    const next = this.#host.queue.takeAhead();
+    await this.#write([
+      ...last,
+      { bytes: encoder.end(), shown: '.' },
+      ...(next instanceof Transaction ? next.envelopeParts() : []),
+    ]);
+    this.#bodySent = true;
+    return this.#finish(await this.#readFinal(), length);
+  }
+
+  /** The message in BDAT chunks, each declared before it is sent: RFC 3030 section 2. */
+  async #sendChunks(): Promise<SendResult> {
+    const encoder = new DottedEncoder({ stuffDots: false });
+    const watch = this.#watcher();
+    let length = 0;
+    let unread = 0;
+    const send = async (parts: readonly Uint8Array[], last: boolean): Promise<void> => {
+      const size = parts.reduce((sum, part) => sum + part.length, 0);
+      if (size === 0 && !last) return;
+      await this.#write([encodeSmtpCommand('BDAT', String(size), ...(last ? ['LAST'] : [])), ...parts]);
+      if (last) return;
+      unread++;
+      // One chunk stays on the way while the next is made; without PIPELINING each is waited for.
+      while (unread > (this.#pipelining ? 1 : 0)) {
+        unread--;
+        await this.#readChunkReply();
+      }
+    };
+    this.#bodyBegun = true;
+    for await (const chunk of this.#chunks()) {
+      watch(chunk);
+      length += chunk.length;
+      await send(encoder.push(chunk), false);
+      this.#progress(length);
+    }
+    this.#checkLength(length);
+    await send(
+      [encoder.endLine()].filter((part) => part.length > 0),
+      true,
+    );
+    this.#bodySent = true;
+    while (unread-- > 0) await this.#readChunkReply();
+    return this.#finish(await this.#readFinal(), length);
+  }
+
+  async #readChunkReply(): Promise<void> {
+    const reply = await this.#read('BDAT');
+    if (reply.code < 300) return;
+    this.#results = this.#results.map((result) =>
+      result.status === 'accepted' ? this.#refusedBy(result.address, reply) : result,
+    );
+    // The rest of the message cannot be called back: RFC 3030 section 2 lets the server refuse every further chunk.
+    this.#bodySent = false;
+    throw this.#refusal('the message', reply);
+  }
+
+  async *#chunks(): AsyncIterable<Uint8Array> {
+    const { held } = this.#message;
+    if (held === undefined) yield* this.#message.open(this.signal);
+    else
+      for (let at = 0; at < held.length; at += CHUNK)
+        yield at === 0 && held.length <= CHUNK ? held : held.subarray(at, at + CHUNK);
+  }
+
+  /** Watches a stream for what its server cannot take; a held message was looked at before. */
+  #watcher(): (chunk: Uint8Array) => void {
+    const { capabilities, connection } = this.#host;
+    const eightBitOk = capabilities.has('8BITMIME') || this.#message.held !== undefined;
+    if (eightBitOk) return () => undefined;
+    return (chunk) => {
+      if (isAscii(chunk)) return;
+      throw new UnsupportedError(
+        `the message turned out to have 8-bit data, and ${connection.host}:${connection.port} does not offer 8BITMIME; nothing was delivered`,
+        { reason: '8BITMIME' },
+      );
+    };
+  }
+
+  #checkLength(length: number): void {
+    const { sizeBytes } = this.#message;
+    if (sizeBytes !== undefined && length > sizeBytes)
+      throw new UsageError(`the message was declared as ${sizeBytes} bytes and is ${length}; nothing was delivered`);
+  }
+
+  #progress(bytes: number): void {
+    this.#options.onProgress?.({ bytes, totalBytes: this.#message.sizeBytes, item: 'message' });
+  }
+
+  /** Writes body bytes, and listens for a server that says no in the middle. */
+  async #writeBody(parts: readonly Uint8Array[]): Promise<void> {
+    if (parts.length === 0) return;
+    await this.#write(parts);
+    const early = this.#host.tryReadReply();
+    if (early !== undefined) throw this.#earlyReply(early);
+  }
+
+  #earlyReply(reply: Reply): Error {
+    this.#results = this.#results.map((result) =>
+      result.status === 'accepted' ? this.#refusedBy(result.address, reply) : result,
+    );
+    return this.#refusal('the message', reply);
+  }
+
+  async #write(parts: readonly (Uint8Array | ShownBytes)[]): Promise<void> {
+    try {
+      const written = this.#host.connection.write(parts, { signal: this.signal, timeoutMs: this.#options.timeoutMs });
+      this.#begun ||= this.signal?.aborted !== true;
+      await written;
+    } catch (error) {
+      // What the server said before it hung up is the better explanation.
+      const early = this.#bodyBegun ? this.#lastWords() : undefined;
+      throw early === undefined ? error : this.#earlyReply(early);
+    }
+  }
+
+  #lastWords(): Reply | undefined {
+    try {
+      return this.#host.tryReadReply();
+    } catch {
+      return undefined;
+    }
+  }
+
+  #read(command: string): Promise<Reply> {
+    return this.#host.readReply(command, { signal: this.signal, timeoutMs: this.#options.timeoutMs });
+  }
+
+  #readFinal(): Promise<Reply> {
+    const timeoutMs = this.#options.timeoutMs ?? this.#host.connection.timeouts.commandMs * FINAL_REPLY_FACTOR;
+    return this.#host.readReply('the message', { signal: this.signal, timeoutMs });
+  }
+
+  #finish(reply: Reply, sizeBytes: number): SendResult {
+    if (reply.code >= 300) {
+      this.#results = this.#results.map((result) =>
+        result.status === 'accepted' ? this.#refusedBy(result.address, reply) : result,
+      );
+      throw this.#refusal('the message', reply);
+    }
+    const recipients = this.#results;
+    return {
+      recipients,
+      accepted: recipients.filter((result) => result.status === 'accepted').map((result) => result.address),
+      refused: recipients.filter((result) => result.status === 'refused'),
+      reply: toErrorReply(reply),
+      queueId: queueIdOf(reply.lines.join(' ')),
+      sizeBytes,
+      secure: this.#host.connection.secure,
+    };
+  }
+
+  #refusedBy(address: string, reply: Reply): RecipientResult {
+    return { address, status: 'refused', reply: toErrorReply(reply), temporary: reply.code >= 400 && reply.code < 500 };
+  }
+
+  async #refuseAll(mailReply: Reply): Promise<Error> {
+    if (mailReply.code >= 300) {
+      this.#results = this.#to.map((address) => this.#refusedBy(address, mailReply));
+      await this.#reset();
+      return this.#refusal(`MAIL FROM <${this.#from}>`, mailReply);
+    }
+    await this.#reset();
+    const first = this.#results.find((result) => result.status === 'refused') as RecipientResult;
+    const reply = {
+      code: Number(first.reply?.code),
+      enhanced: first.reply?.enhanced,
+      lines: (first.reply?.text ?? '').split('\n'),
+    };
+    const others = this.#results.filter((result) => result.status === 'refused').length - 1;
+    // With onPartial 'abort' those who were accepted get nothing either.
+    this.#results = this.#results.map((result) =>
+      result.status === 'accepted' ? { ...result, status: 'unsent', temporary: true } : result,
+    );
+    return this.#refusal(`RCPT TO <${first.address}>`, reply, others > 0 ? ` (and ${others} more)` : '');
+  }
+
+  /** Ends the transaction on the server; a failure here must not hide why. */
+  async #reset(): Promise<void> {
+    try {
+      await this.#write([RSET]);
+      const reply = await this.#read('RSET');
+      if (reply.code >= 300) this.#host.connection.destroy();
+    } catch {
+      this.#host.connection.destroy();
+    }
+  }
+
+  #refusal(what: string, reply: Reply, more = ''): SmtpSendError {
+    const { connection } = this.#host;
+    return new SmtpSendError(
+      'REPLY',
+      `SMTP ${what} refused by ${connection.host}:${connection.port}: ${formatReply(reply)}${more}`,
+      {
+        protocol: 'SMTP',
+        host: connection.host,
+        port: connection.port,
+        phase: 'command',
+        command: what,
+        reply: toErrorReply(reply),
+        temporary: reply.code >= 400 && reply.code < 500,
+        reusable: connection.open && (!this.#bodyBegun || this.#bodySent),
+        recipients: this.#results,
+        transcript: connection.transcript.last(),
+        hint: refusalHint(reply),
+      },
+    );
+  }
+
+  #explain(error: unknown): unknown {
+    if (error instanceof SmtpSendError) return error;
+    // A 421 is a no, and a clear one, at any time.
+    if (error instanceof ReplyError && error.reply !== undefined) {
+      const reply = {
+        code: Number(error.reply.code),
+        enhanced: error.reply.enhanced,
+        lines: error.reply.text.split('\n'),
+      };
+      const known = this.#results.filter((result) => result !== undefined);
+      this.#results = this.#to.map((address, index) =>
+        known[index]?.status === 'refused' ? known[index] : this.#refusedBy(address, reply),
+      );
+      return this.#refusal(this.#bodySent ? 'the message' : (error.command ?? 'the transaction'), reply);
+    }
+    if (!this.#bodySent) return error;
+    // The whole message has left. Without its reply nobody knows.
+    if (!(error instanceof PostwireError) && error !== this.signal?.reason) return error;
+    const code =
+      error instanceof TimeoutError
+        ? 'TIMEOUT'
+        : error instanceof ProtocolError
+          ? 'PROTOCOL'
+          : error instanceof ClosedError
+            ? 'CLOSED'
+            : error instanceof PostwireError
+              ? error.code
+              : 'ABORTED';
+    const { connection } = this.#host;
+    return new SmtpSendError(
+      code,
+      `the message was sent and the reply of ${connection.host}:${connection.port} was lost, so it may or may not have been delivered: ${messageOf(error)}`,
+      {
+        protocol: 'SMTP',
+        host: connection.host,
+        port: connection.port,
+        phase: 'command',
+        reason: 'DELIVERY_UNKNOWN',
+        deliveryUnknown: true,
+        recipients: this.#results.map((result) =>
+          result.status === 'accepted' ? { ...result, status: 'unknown', temporary: false } : result,
+        ),
+        transcript: connection.transcript.last(),
+        hint: 'ask the recipient or the server before sending it again: a second copy may arrive',
+        cause: error,
+      },
+    );
+  }
+}
+
+const DATA = encodeSmtpCommand('DATA');
+const RSET = encodeSmtpCommand('RSET');
+const EMPTY_MESSAGE: ShownBytes = { bytes: new DottedEncoder().end(), shown: '.' };
+
+function refusalHint(reply: Reply): string | undefined {
+  const text = reply.lines.join(' ');
+  if (reply.code === 530 || /authentication required|must (?:authenticate|log ?in)/i.test(text))
+    return 'the server wants a login: give user and password';
+  if (/relay(?:ing)? (?:access )?denied|not permitted to relay|unable to relay/i.test(text))
+    return 'the server does not send mail to other domains for you: log in, or use the server of your provider';
+  if (reply.code === 552 || reply.enhanced === '5.3.4')
+    return 'the message is too large for this server, or the mailbox is full';
+  if (reply.code === 450 || reply.code === 451) return 'try again in some minutes';
+  return undefined;
+}
+
+function formatBytes(bytes: number): string {
+  if (bytes < 1000) return `${bytes} bytes`;
+  const unit = bytes < 1e6 ? 'kB' : bytes < 1e9 ? 'MB' : 'GB';
+  const value = bytes / (unit === 'kB' ? 1e3 : unit === 'MB' ? 1e6 : 1e9);
+  return `${value.toFixed(value < 10 ? 1 : 0)} ${unit} (${bytes} bytes)`;
+}

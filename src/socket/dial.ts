@@ -1,0 +1,176 @@
+import { type Socket, connect } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { ConnectError, TimeoutError, addContext, messageOf } from '../errors.ts';
+import type { Limits } from '../wire/limits.ts';
+import { resolveLimits } from '../wire/limits.ts';
+import { formatHostPort } from './address.ts';
+import { Connection } from './connection.ts';
+import { type Timeouts, formatMs, resolveTimeouts } from './deadlines.ts';
+import { type Lookup, raceConnect } from './happy-eyeballs.ts';
+import { type TlsOptions, beginTls } from './tls.ts';
+import type { Trace } from './transcript.ts';
+import { StreamTransport } from './transport.ts';
+
+/** What every client takes beside its own options. */
+export interface DialOptions {
+  readonly timeouts?: Partial<Timeouts> | undefined;
+  readonly limits?: Partial<Limits> | undefined;
+  readonly signal?: AbortSignal | undefined;
+  readonly trace?: Trace | undefined;
+  /** Replaces the operating system's resolver. */
+  readonly lookup?: Lookup | undefined;
+  readonly family?: 4 | 6 | undefined;
+  readonly localAddress?: string | undefined;
+  /** Milliseconds of silence before TCP keep-alive probes begin; 0 switches them off. Default 60,000. */
+  readonly keepAliveMs?: number | undefined;
+  /** Gives the stream to speak over, instead of a new socket. TLS is still begun where it is asked for. */
+  readonly connect?:
+    ((target: { host: string; port: number; signal: AbortSignal }) => Promise<Duplex> | Duplex) | undefined;
+}
+
+export const dialOptionNames = [
+  'timeouts',
+  'limits',
+  'signal',
+  'trace',
+  'lookup',
+  'family',
+  'localAddress',
+  'keepAliveMs',
+  'connect',
+] as const;
+
+export interface DialTarget {
+  /** In messages: 'SMTP'. */
+  readonly protocol?: string | undefined;
+  readonly host: string;
+  readonly port: number;
+  /** A Unix socket's path, instead of host and port. */
+  readonly path?: string | undefined;
+  /** True for TLS from the first byte. STARTTLS is the protocol's matter: `connection.startTls`. */
+  readonly implicitTls?: boolean | undefined;
+  readonly tls?: TlsOptions | undefined;
+}
+
+/**
+ * Opens a connection: looks the name up, races the addresses, begins TLS where it is implicit. One deadline, `timeouts.connectMs`,
+ * covers it all, and the greeting that the protocol reads next.
+ *
+ * Rejects with ConnectError (every address tried is named), TlsError, TimeoutError, or the signal's reason.
+ */
+export async function dial(target: DialTarget, options: DialOptions = {}): Promise<Connection> {
+  const protocol = target.protocol ?? 'TCP';
+  const timeouts = resolveTimeouts(options.timeouts);
+  const limits = resolveLimits(options.limits);
+  const peer = { protocol, host: target.host, port: target.port };
+  const where = target.path ?? formatHostPort(target.host, target.port);
+  const controller = new AbortController();
+  let phase: 'connect' | 'tls' = 'connect';
+  const timer =
+    timeouts.connectMs === Number.POSITIVE_INFINITY
+      ? undefined
+      : setTimeout(() => {
+          const blocked =
+            phase === 'connect'
+              ? 'the port may be blocked by a firewall or by your host; check it, or try another'
+              : undefined;
+          const what = phase === 'connect' ? 'connecting to' : 'the TLS handshake with';
+          controller.abort(
+            new TimeoutError(`gave up ${what} ${protocol} server ${where} after ${formatMs(timeouts.connectMs)}`, {
+              ...peer,
+              phase,
+              hint: phase === 'tls' ? tlsHint(target.port) : blocked,
+            }),
+          );
+        }, timeouts.connectMs);
+  const connectBy = performance.now() + timeouts.connectMs;
+  const onAbort = (): void => controller.abort(options.signal?.reason);
+  if (options.signal?.aborted === true) onAbort();
+  else options.signal?.addEventListener('abort', onAbort);
+  try {
+    controller.signal.throwIfAborted();
+    const stream = await openStream(target, options, limits.connectAttempts, controller.signal);
+    if (controller.signal.aborted) {
+      stream.destroy();
+      throw controller.signal.reason;
+    }
+    phase = 'tls';
+    const transport =
+      target.implicitTls === true
+        ? await beginTls(stream, peer, target.tls ?? {}, controller.signal)
+        : new StreamTransport(stream);
+    const connection = new Connection(transport, { ...options, ...peer, timeouts, limits, role: 'client', connectBy });
+    connection.transcript.note(
+      `connected to ${where}${transport.tls ? ` with ${transport.tls.protocol} ${transport.tls.cipher}` : ''}`,
+    );
+    return connection;
+  } catch (error) {
+    throw addContext(error, peer);
+  } finally {
+    clearTimeout(timer);
+    options.signal?.removeEventListener('abort', onAbort);
+  }
+}
+
+async function openStream(
+  target: DialTarget,
+  options: DialOptions,
+  maxAttempts: number,
+  signal: AbortSignal,
+): Promise<Duplex> {
+  if (options.connect !== undefined) return options.connect({ host: target.host, port: target.port, signal });
+  const socket =
+    target.path === undefined
+      ? await raceConnect({
+          protocol: target.protocol ?? 'TCP',
+          host: target.host,
+          port: target.port,
+          lookup: options.lookup,
+          family: options.family,
+          localAddress: options.localAddress,
+          signal,
+          maxAttempts,
+        })
+      : await connectUnix(target.path, target.protocol ?? 'Unix', signal);
+  socket.setNoDelay(true);
+  const keepAliveMs = options.keepAliveMs ?? 60_000;
+  if (keepAliveMs > 0) socket.setKeepAlive(true, keepAliveMs);
+  return socket;
+}
+
+/** Connects to a Unix socket. A path that begins with NUL is an abstract name (Linux). */
+function connectUnix(path: string, protocol: string, signal: AbortSignal): Promise<Socket> {
+  return new Promise((resolve, reject) => {
+    const socket = connect({ path });
+    const onAbort = (): void => {
+      socket.destroy();
+      reject(signal.reason as Error);
+    };
+    signal.addEventListener('abort', onAbort);
+    socket.once('connect', () => {
+      signal.removeEventListener('abort', onAbort);
+      resolve(socket);
+    });
+    socket.on('error', (error: NodeJS.ErrnoException) => {
+      signal.removeEventListener('abort', onAbort);
+      const why =
+        error.code === 'ENOENT'
+          ? 'no such file'
+          : error.code === 'ECONNREFUSED'
+            ? 'nothing listens there'
+            : messageOf(error);
+      reject(
+        new ConnectError(`cannot connect to ${protocol} socket ${path}: ${why}`, {
+          protocol,
+          phase: 'connect',
+          reason: error.code,
+          cause: error,
+        }),
+      );
+    });
+  });
+}
+
+function tlsHint(port: number): string {
+  return `the server on port ${port} does not answer TLS: it may speak plaintext first; try tls: 'starttls'`;
+}

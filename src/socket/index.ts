@@ -1,0 +1,33 @@
+export {
+  type Endpoint,
+  type EndpointOptions,
+  type SchemeTable,
+  type TlsMode,
+  formatHostPort,
+  parseTargetUrl,
+  resolveEndpoint,
+} from './address.ts';
+export {
+  type CallOptions,
+  type CloseReason,
+  Connection,
+  type ConnectionOptions,
+  type Phase,
+  type ReadOptions,
+} from './connection.ts';
+export { type Timeouts, defaultTimeouts } from './deadlines.ts';
+export { type DialOptions, type DialTarget, dial } from './dial.ts';
+export type { Lookup, ResolvedAddress } from './happy-eyeballs.ts';
+export { type ConnectionHandler, type ListenOptions, Listener, listen } from './listener.ts';
+export { duplexPair, memoryPair } from './memory.ts';
+export { type QueueTask, SerialQueue } from './serial-queue.ts';
+export type { ServerTlsOptions, TlsOptions, TlsSetting } from './tls.ts';
+export { type Trace, type TraceEntry, Transcript, formatTraceEntry } from './transcript.ts';
+export { StreamTransport, type TlsInfo, type Transport } from './transport.ts';
+export { type Limits, defaultLimits } from '../wire/limits.ts';
+export { type BodySpan, dottedDecoder } from '../wire/dotted.ts';
+export { ByteQueue, type Decoder } from '../wire/byte-queue.ts';
+export { type ByteSource, ByteStream } from '../wire/byte-stream.ts';
+export { anyBytes, exactDecoder, lineDecoder, untilDecoder } from '../wire/line.ts';
+export { type Reply, encodeReply, formatReply, replyDecoder } from '../wire/reply.ts';
+export { type WirePart, commandLine, secret } from '../wire/arguments.ts';

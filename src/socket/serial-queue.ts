@@ -1,0 +1,90 @@
+/** What may be queued: a task, and optionally bytes that may leave with the task before it. */
+export interface QueueTask<T> {
+  /** Does the work, alone. `ahead` is true when `sendAhead`'s bytes have already left. */
+  run(ahead: boolean): Promise<T>;
+  /** True while the task's first bytes may be sent by the one before it. */
+  readonly mayGoAhead?: (() => boolean) | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+interface Entry {
+  readonly task: QueueTask<unknown>;
+  readonly resolve: (value: never) => void;
+  readonly reject: (error: unknown) => void;
+  /** Stops listening to the signal. */
+  release: () => void;
+  ahead: boolean;
+}
+
+/**
+ * Runs tasks one after another, in the order they came: callers may call concurrently and replies still match commands. A waiting task
+ * whose signal aborts is dropped at once; a failed task does not stop the next.
+ */
+export class SerialQueue {
+  readonly #waiting: Entry[] = [];
+  #running = false;
+
+  get length(): number {
+    return this.#waiting.length + (this.#running ? 1 : 0);
+  }
+
+  run<T>(task: QueueTask<T> | (() => Promise<T>)): Promise<T> {
+    const entryTask: QueueTask<T> = typeof task === 'function' ? { run: task } : task;
+    return new Promise<T>((resolve, reject) => {
+      const { signal } = entryTask;
+      if (signal?.aborted === true) {
+        reject(signal.reason as Error);
+        return;
+      }
+      const entry: Entry = {
+        task: entryTask,
+        resolve: resolve as Entry['resolve'],
+        reject,
+        release: nothing,
+        ahead: false,
+      };
+      if (signal !== undefined) {
+        const onAbort = (): void => this.#drop(entry, signal);
+        signal.addEventListener('abort', onAbort);
+        entry.release = () => signal.removeEventListener('abort', onAbort);
+      }
+      this.#waiting.push(entry);
+      if (!this.#running) void this.#work();
+    });
+  }
+
+  /**
+   * For the running task: the next one, if its first bytes may leave now, together with the last of the running one. The caller
+   * must write them: the task will not.
+   */
+  takeAhead(): QueueTask<unknown> | undefined {
+    const entry = this.#waiting[0];
+    if (entry === undefined || entry.ahead || entry.task.mayGoAhead?.() !== true) return undefined;
+    entry.ahead = true;
+    return entry.task;
+  }
+
+  #drop(entry: Entry, signal: AbortSignal): void {
+    const index = this.#waiting.indexOf(entry);
+    // Once its bytes have left, the task must run, and see the abort by itself.
+    if (index < 0 || entry.ahead) return;
+    this.#waiting.splice(index, 1);
+    entry.release();
+    entry.reject(signal.reason);
+  }
+
+  async #work(): Promise<void> {
+    this.#running = true;
+    for (let entry = this.#waiting.shift(); entry !== undefined; entry = this.#waiting.shift()) {
+      entry.release();
+      try {
+        entry.resolve((await entry.task.run(entry.ahead)) as never);
+      } catch (error) {
+        entry.reject(error);
+      }
+    }
+    this.#running = false;
+  }
+}
+
+const nothing = (): void => {};

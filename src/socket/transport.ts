@@ -1,0 +1,255 @@
+import type { Duplex } from 'node:stream';
+import { Socket } from 'node:net';
+import { TLSSocket } from 'node:tls';
+import { ClosedError } from '../errors.ts';
+
+/** What the handshake agreed on. */
+export interface TlsInfo {
+  readonly protocol: string;
+  readonly cipher: string;
+  readonly alpn: string | undefined;
+  /** SHA-256 fingerprint of the peer's certificate, 'AB:CD:…'; undefined where it sent none. */
+  readonly fingerprint256: string | undefined;
+}
+
+/**
+ * A reliable byte stream: TCP, TLS, Unix, in memory, proxied; all look like this to a Connection. Received bytes wait here, up to
+ * a mark; then the peer is held back.
+ */
+export interface Transport extends AsyncDisposable {
+  readonly secure: boolean;
+  readonly tls: TlsInfo | undefined;
+  readonly remoteAddress: string | undefined;
+  readonly localAddress: string | undefined;
+  /** Settles when the transport is closed: with the error that closed it, or undefined. Never rejects. */
+  readonly closed: Promise<Error | undefined>;
+  /** Bytes that have arrived; null at the end; undefined when there is nothing now. Never waits. */
+  tryRead(): Uint8Array | null | undefined;
+  /** The next bytes, or null at the end. Rejects with the reason when the transport is destroyed. */
+  read(): Promise<Uint8Array | null>;
+  /** Queues the chunks. All writes of one turn leave in one system call. Resolves when more may be written. */
+  write(chunks: readonly Uint8Array[]): Promise<void>;
+  /** Sends what is queued and then the end of our direction. */
+  end(): Promise<void>;
+  /** The raw stream under this transport, given up by it: for a TLS upgrade. Nothing may be waiting to be read. */
+  detach(): Duplex;
+  destroy(reason?: Error): void;
+  /** Closes with a TCP reset where there is TCP; else as `destroy`. */
+  reset(): void;
+  /** Whether an open transport keeps the process alive. */
+  ref(): void;
+  unref(): void;
+}
+
+/** A resolved promise, shared: the common case of a write allocates nothing. */
+export const DONE: Promise<void> = Promise.resolve();
+
+const HIGH_WATER_MARK = 256 * 1024;
+
+/** A transport over any Node duplex stream. */
+export class StreamTransport implements Transport {
+  readonly #stream: Duplex;
+  readonly #received: Uint8Array[] = [];
+  #receivedBytes = 0;
+  #paused = false;
+  #ended = false;
+  #failure: Error | undefined;
+  #closed = false;
+  #reader: { resolve: (chunk: Uint8Array | null) => void; reject: (error: Error) => void } | undefined;
+  #drain: { promise: Promise<void>; resolve: () => void; reject: (error: Error) => void } | undefined;
+  #corked = false;
+  readonly closed: Promise<Error | undefined>;
+  readonly #settleClosed: (error: Error | undefined) => void;
+  readonly tls: TlsInfo | undefined;
+  readonly remoteAddress: string | undefined;
+  readonly localAddress: string | undefined;
+
+  constructor(stream: Duplex) {
+    this.#stream = stream;
+    let settle!: (error: Error | undefined) => void;
+    this.closed = new Promise((resolve) => {
+      settle = resolve;
+    });
+    this.#settleClosed = settle;
+    this.tls = stream instanceof TLSSocket ? describeTls(stream) : undefined;
+    if (stream instanceof Socket) {
+      this.remoteAddress = stream.remoteAddress;
+      this.localAddress = stream.localAddress;
+    }
+    stream.on('data', this.#onData);
+    stream.on('end', this.#onEnd);
+    stream.on('error', this.#onError);
+    stream.on('close', this.#onClose);
+    stream.on('drain', this.#onDrain);
+  }
+
+  get secure(): boolean {
+    return this.#stream instanceof TLSSocket;
+  }
+
+  tryRead(): Uint8Array | null | undefined {
+    const chunk = this.#received.shift();
+    if (chunk !== undefined) {
+      this.#receivedBytes -= chunk.length;
+      if (this.#paused && this.#receivedBytes < HIGH_WATER_MARK / 2) {
+        this.#paused = false;
+        this.#stream.resume();
+      }
+      return chunk;
+    }
+    if (this.#failure === undefined && this.#ended) return null;
+    return undefined;
+  }
+
+  read(): Promise<Uint8Array | null> {
+    const chunk = this.tryRead();
+    if (chunk !== undefined) return Promise.resolve(chunk);
+    if (this.#failure !== undefined) return Promise.reject(this.#failure);
+    return new Promise((resolve, reject) => {
+      this.#reader = { resolve, reject };
+    });
+  }
+
+  write(chunks: readonly Uint8Array[]): Promise<void> {
+    if (this.#failure !== undefined) return Promise.reject(this.#failure);
+    if (this.#closed) return Promise.reject(new ClosedError('the connection is closed'));
+    if (!this.#corked) {
+      this.#corked = true;
+      this.#stream.cork();
+      process.nextTick(this.#uncork);
+    }
+    let more = true;
+    for (const chunk of chunks) more = this.#stream.write(chunk);
+    if (more) return DONE;
+    if (this.#drain === undefined) {
+      let resolve!: () => void;
+      let reject!: (error: Error) => void;
+      const promise = new Promise<void>((onResolve, onReject) => {
+        resolve = onResolve;
+        reject = onReject;
+      });
+      this.#drain = { promise, resolve, reject };
+    }
+    return this.#drain.promise;
+  }
+
+  async end(): Promise<void> {
+    if (this.#closed || this.#failure !== undefined) return;
+    await new Promise<void>((resolve) => {
+      const done = (): void => {
+        this.#stream.off('close', done);
+        resolve();
+      };
+      this.#stream.once('close', done);
+      this.#stream.end(done);
+    });
+  }
+
+  detach(): Duplex {
+    const stream = this.#stream;
+    stream.pause();
+    stream.off('data', this.#onData);
+    stream.off('end', this.#onEnd);
+    stream.off('close', this.#onClose);
+    stream.off('drain', this.#onDrain);
+    // The error listener stays: an orphaned stream must not be able to crash the process.
+    if (this.#corked) this.#uncork();
+    this.#closed = true;
+    return stream;
+  }
+
+  destroy(reason?: Error): void {
+    this.#fail(reason ?? new ClosedError('the connection was closed'));
+    this.#stream.destroy();
+  }
+
+  reset(): void {
+    this.#fail(new ClosedError('the connection was reset'));
+    const stream = this.#stream as Duplex & { resetAndDestroy?: () => void };
+    // A reset on a TLS socket closes the TCP socket below it in the same way.
+    if (typeof stream.resetAndDestroy === 'function') stream.resetAndDestroy();
+    else stream.destroy();
+  }
+
+  ref(): void {
+    if (this.#stream instanceof Socket) this.#stream.ref();
+  }
+
+  unref(): void {
+    if (this.#stream instanceof Socket) this.#stream.unref();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.destroy();
+    await this.closed;
+  }
+
+  readonly #uncork = (): void => {
+    this.#corked = false;
+    this.#stream.uncork();
+  };
+
+  readonly #onData = (chunk: Uint8Array): void => {
+    const reader = this.#reader;
+    if (reader !== undefined) {
+      this.#reader = undefined;
+      reader.resolve(chunk);
+      return;
+    }
+    this.#received.push(chunk);
+    this.#receivedBytes += chunk.length;
+    if (this.#receivedBytes >= HIGH_WATER_MARK && !this.#paused) {
+      this.#paused = true;
+      this.#stream.pause();
+    }
+  };
+
+  readonly #onEnd = (): void => {
+    this.#ended = true;
+    const reader = this.#reader;
+    this.#reader = undefined;
+    reader?.resolve(null);
+  };
+
+  readonly #onError = (error: Error): void => {
+    this.#fail(error);
+  };
+
+  readonly #onClose = (): void => {
+    this.#closed = true;
+    if (!this.#ended) this.#onEnd();
+    this.#drain?.reject(this.#failure ?? new ClosedError('the peer closed the connection'));
+    this.#drain = undefined;
+    this.#settleClosed(this.#failure);
+  };
+
+  readonly #onDrain = (): void => {
+    this.#drain?.resolve();
+    this.#drain = undefined;
+  };
+
+  #fail(error: Error): void {
+    if (this.#failure !== undefined) return;
+    this.#failure = error;
+    const reader = this.#reader;
+    this.#reader = undefined;
+    reader?.reject(error);
+    if (this.#drain !== undefined) {
+      this.#drain.promise.catch(ignore);
+      this.#drain.reject(error);
+      this.#drain = undefined;
+    }
+  }
+}
+
+const ignore = (): void => {};
+
+function describeTls(socket: TLSSocket): TlsInfo {
+  const certificate = socket.getPeerCertificate();
+  return {
+    protocol: socket.getProtocol() ?? 'unknown',
+    cipher: socket.getCipher().name,
+    alpn: typeof socket.alpnProtocol === 'string' ? socket.alpnProtocol : undefined,
+    fingerprint256: (certificate as { fingerprint256?: string }).fingerprint256,
+  };
+}
