@@ -137,8 +137,9 @@ function finishMailbox(words: Words, flaw: (why: string) => void): Address | und
   if (words.angle !== undefined) {
     // An obsolete route, '@a,@b:user@c', is skipped: RFC 5322 section 4.4.
     const address = words.angle.replace(/^\s*@[^:]*:/, '').trim();
-    if (address !== '' && splitAddrSpec(address) === undefined) flaw(`${JSON.stringify(address)} is not an address`);
-    return { name: phrase === '' ? words.comment : phrase, address: plausible(address) ? address : '' };
+    const valid = splitAddrSpec(address) !== undefined;
+    if (!valid) flaw(`${JSON.stringify(address)} is not an address`);
+    return { name: phrase === '' ? words.comment : phrase, address: valid || plausible(address) ? address : '' };
   }
   const bare = words.raw.trim();
   if (bare === '') {

@@ -107,7 +107,7 @@ export function parsePath(keywordText: 'FROM' | 'TO', argument: string): SmtpPat
   }
   const parameters = new Map<string, string | true>();
   for (const word of (match[3] as string).split(' ').filter(Boolean)) {
-    const [name = '', value] = splitOnce(word, '=');
+    const [name, value] = splitOnce(word, '=');
     if (!keyword.test(name) || (value !== undefined && !parameterValue.test(value))) return undefined;
     parameters.set(name.toUpperCase(), value ?? true);
   }

@@ -60,6 +60,7 @@ export interface CloseReason {
 
 /** How much of an unread body is worth reading to keep a connection. */
 const DRAIN_BYTES = 256 * 1024;
+const DRAIN_MS = 500;
 
 /**
  * A transport with the one receive queue, deadlines and a transcript. Both ends use it: dialled or accepted. There is one way to
@@ -85,6 +86,8 @@ export class Connection implements AsyncDisposable {
   #total: NodeJS.Timeout | undefined;
   #failure: Error | undefined;
   #body: object | undefined;
+  /** True after a failed write: what had arrived may still be read. After every other failure nothing is. */
+  #lastWords = false;
 
   constructor(transport: Transport, options: ConnectionOptions = {}) {
     this.#transport = transport;
@@ -166,7 +169,8 @@ export class Connection implements AsyncDisposable {
 
   /** As `read`, but only with what has arrived: undefined rather than waiting. */
   tryRead<E>(decode: Decoder<E>, shown: 'text' | 'secret' | 'body' = 'text'): E | undefined {
-    if (this.#failure !== undefined && this.#queue.length === 0 && !this.#poll()) throw this.#closedError();
+    if (this.#failure !== undefined && !(this.#lastWords && (this.#queue.length > 0 || this.#poll())))
+      throw this.#closedError();
     this.#shown = shown;
     try {
       let event = decode(this.#queue);
@@ -209,6 +213,8 @@ export class Connection implements AsyncDisposable {
     try {
       await written;
     } catch (error) {
+      // The peer may have said why before it hung up, and that may still be read.
+      if (this.#failure === undefined) this.#lastWords = true;
       throw this.#fail(error);
     } finally {
       release();
@@ -244,16 +250,21 @@ export class Connection implements AsyncDisposable {
     const iterator: AsyncIterator<Uint8Array, undefined> = {
       next,
       return: async () => {
+        const giveUp = (): void => {
+          if (finished) return;
+          finished = true;
+          this.destroy(new AbortedError('the reader left in the middle of a body', this.#context('bodyIdle')));
+        };
+        const timer = setTimeout(giveUp, DRAIN_MS);
         let drained = 0;
-        while (!finished && drained < DRAIN_BYTES) {
+        for (;;) {
+          if (finished || drained >= DRAIN_BYTES) break;
           const result = await next().catch(() => undefined);
           if (result === undefined) break;
           drained += result.value?.length ?? 0;
         }
-        if (!finished) {
-          finished = true;
-          this.destroy(new AbortedError('the reader left in the middle of a body', this.#context('bodyIdle')));
-        }
+        clearTimeout(timer);
+        giveUp();
         return { done: true, value: undefined };
       },
     };

@@ -9,6 +9,7 @@ export interface QueueTask<T> {
 
 interface Entry {
   readonly task: QueueTask<unknown>;
+  // Each entry's own type is known to its task alone.
   readonly resolve: (value: never) => void;
   readonly reject: (error: unknown) => void;
   /** Stops listening to the signal. */
@@ -33,12 +34,12 @@ export class SerialQueue {
     return new Promise<T>((resolve, reject) => {
       const { signal } = entryTask;
       if (signal?.aborted === true) {
-        reject(signal.reason as Error);
+        reject(signal.reason);
         return;
       }
       const entry: Entry = {
         task: entryTask,
-        resolve: resolve as Entry['resolve'],
+        resolve,
         reject,
         release: nothing,
         ahead: false,

@@ -12,7 +12,7 @@ import {
   createServer as createTlsServer,
 } from 'node:tls';
 import { type CertificateSummary, TlsError, UsageError, messageOf } from '../errors.ts';
-import { checkOptions } from '../wire/arguments.ts';
+import { checkArgument, checkOptions } from '../wire/arguments.ts';
 import { type TlsMode, formatHostPort } from './address.ts';
 import { StreamTransport, type Transport } from './transport.ts';
 
@@ -114,7 +114,7 @@ export function beginTls(stream: Duplex, peer: TlsPeer, options: TlsOptions, sig
         minVersion: options.minVersion ?? 'TLSv1.2',
         // A pinned certificate is checked below, against the pin; all others by the chain and the name.
         rejectUnauthorized: pins.length === 0,
-        checkServerIdentity: (_name, presented) => checkServerIdentity(name, presented),
+        checkServerIdentity: (_name, presented) => checkServerIdentity(name, withoutPartialWildcards(presented)),
         ...given({
           ca: options.ca as string | undefined,
           cert: options.certificate as string | undefined,
@@ -141,7 +141,7 @@ export function beginTls(stream: Duplex, peer: TlsPeer, options: TlsOptions, sig
       settle(() => {
         socket.destroy();
         stream.destroy();
-        reject(error as Error);
+        reject(error);
       });
     };
     // Before Node verifies, so that the refused certificate can be shown.
@@ -171,7 +171,7 @@ export function beginTls(stream: Duplex, peer: TlsPeer, options: TlsOptions, sig
         ),
       );
     };
-    const onAbort = (): void => fail(signal.reason);
+    const onAbort = (): void => fail(signal.reason as Error);
     socket.prependListener('secure', onSecure);
     socket.on('secureConnect', onSecureConnect);
     socket.on('error', onError);
@@ -224,6 +224,14 @@ export function serverOptions(options: ServerTlsOptions): NodeServerOptions {
 
 const ignore = (): void => {};
 
+/** Node lets `x*.example` match; RFC 6125 section 6.4.3 and we take a wildcard only as a whole left-most label. */
+function withoutPartialWildcards(certificate: PeerCertificate): PeerCertificate {
+  const names = certificate.subjectaltname;
+  if (names === undefined || !names.includes('*')) return certificate;
+  const kept = names.split(', ').filter((name) => !name.includes('*') || /^DNS:\*\.[^*]+$/.test(name));
+  return { ...certificate, subjectaltname: kept.length === 0 ? 'DNS:invalid.invalid' : kept.join(', ') };
+}
+
 function given<T extends object>(options: T): { [K in keyof T]: Exclude<T[K], undefined> } {
   return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as never;
 }
@@ -231,7 +239,8 @@ function given<T extends object>(options: T): { [K in keyof T]: Exclude<T[K], un
 function pinsOf(options: TlsOptions): string[] {
   const pins = options.pin === undefined ? [] : typeof options.pin === 'string' ? [options.pin] : [...options.pin];
   return pins.map((pin) => {
-    const match = /^sha256\/(.+)$/.exec(String(pin).trim());
+    checkArgument('tls.pin', pin);
+    const match = /^sha256\/(.+)$/.exec(pin.trim());
     const value = match?.[1]?.replace(/:/g, '');
     if (value !== undefined && /^[0-9a-fA-F]{64}$/.test(value)) return value.toUpperCase();
     if (value !== undefined && /^[A-Za-z0-9+/]{43}=$/.test(value)) return value;

@@ -4,7 +4,7 @@ import { LimitError, ProtocolError, UsageError } from '../../src/errors.ts';
 import { checkArgument, checkOptions, commandLine, nearest, secret } from '../../src/wire/arguments.ts';
 import { ByteQueue } from '../../src/wire/byte-queue.ts';
 import { Capabilities } from '../../src/wire/capabilities.ts';
-import { DottedEncoder, dottedDecoder } from '../../src/wire/dotted.ts';
+import { type BodySpan, DottedEncoder, dottedDecoder } from '../../src/wire/dotted.ts';
 import { defaultLimits, parseDecimal, resolveLimits } from '../../src/wire/limits.ts';
 import { exactDecoder, lineDecoder, untilDecoder } from '../../src/wire/line.ts';
 import { type Reply, encodeReply, formatReply, replyDecoder } from '../../src/wire/reply.ts';
@@ -207,7 +207,11 @@ function decodeOne(chunks: readonly Uint8Array[]): { events: string; rest: strin
   let last = false;
   for (const chunk of chunks) {
     queue.push(Uint8Array.from(chunk));
-    for (let span = last ? undefined : decode(queue); span !== undefined; span = last ? undefined : decode(queue)) {
+    for (
+      let span: BodySpan | undefined = last ? undefined : decode(queue);
+      span !== undefined;
+      span = last ? undefined : decode(queue)
+    ) {
       events += textOf(span.bytes);
       last = span.last;
     }

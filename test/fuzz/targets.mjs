@@ -1,0 +1,156 @@
+// What is fuzzed. Each target: seeds, an alphabet of interesting pieces, and a run that throws when something is wrong.
+import { PostwireError } from '../../dist/errors.js';
+import { formatAddress, parseAddresses, decodeHeader, encodeHeader } from '../../dist/mime/index.js';
+import { parseEhlo, parsePath, smtpCommandDecoder } from '../../dist/smtp/codec.js';
+import { commandLine } from '../../dist/wire/arguments.js';
+import { splitAddrSpec } from '../../dist/wire/addr-spec.js';
+import { ByteQueue } from '../../dist/wire/byte-queue.js';
+import { DottedEncoder, dottedDecoder } from '../../dist/wire/dotted.js';
+import { replyDecoder } from '../../dist/wire/reply.js';
+
+const bytes = (text) => Uint8Array.from(text, (character) => character.charCodeAt(0) & 255);
+
+function decodeAll(decode, chunks) {
+  const queue = new ByteQueue();
+  const events = [];
+  try {
+    for (const chunk of chunks) {
+      queue.push(chunk);
+      for (let event = decode(queue); event !== undefined; event = decode(queue)) events.push(event);
+    }
+  } catch (error) {
+    if (!(error instanceof PostwireError)) throw error;
+    events.push(`${error.code}`);
+  }
+  return JSON.stringify(events);
+}
+
+/** The same events whole and cut at random places. */
+function sameAtAnySplit(make, text, next) {
+  const all = bytes(text);
+  const whole = decodeAll(make(), [all.slice()]);
+  const pieces = [];
+  for (let at = 0; at < all.length;) {
+    const length = 1 + Math.floor(next() * 8);
+    pieces.push(all.slice(at, at + length));
+    at += length;
+  }
+  const split = decodeAll(make(), pieces);
+  if (whole !== split)
+    throw new Error(`split input decodes differently: ${whole.slice(0, 300)} against ${split.slice(0, 300)}`);
+}
+
+function onlyOurErrors(act) {
+  try {
+    return act();
+  } catch (error) {
+    if (!(error instanceof PostwireError)) throw error;
+    return undefined;
+  }
+}
+
+export const targets = {
+  replies: {
+    seeds: [
+      '250 OK\r\n',
+      '250-mx\r\n250-SIZE 100\r\n250 AUTH PLAIN\r\n',
+      '550 5.1.1 no\r\n',
+      '220-a\r\n b\r\n220 c\r\n',
+    ],
+    alphabet: ['\r\n', '\n', '\r', '-', ' ', '250', '\0', '5.7.1 ', '\xff', 'é'],
+    run(text, next) {
+      sameAtAnySplit(() => replyDecoder({ enhanced: true }), text, next);
+      sameAtAnySplit(() => replyDecoder({ freeForm: true }), text, next);
+      onlyOurErrors(() => parseEhlo({ code: 250, lines: text.split('\n') }));
+    },
+  },
+  commands: {
+    seeds: ['MAIL FROM:<a@b.example> SIZE=10\r\n', 'RCPT TO:<"a b"@c.example>\r\n', 'EHLO x\r\n', 'BDAT 5 LAST\r\n'],
+    alphabet: ['<', '>', '@', '"', '\\', ' ', '=', ':', '\r\n', '\0', '[', ']'],
+    run(text, next) {
+      sameAtAnySplit(() => smtpCommandDecoder(1000), text, next);
+      for (const keyword of ['FROM', 'TO']) {
+        const path = parsePath(keyword, text.replace(/^\w+ /, '').trimEnd());
+        if (path !== undefined && /[\r\n\0<>]/.test(path.address.replace(/"(?:[^"\\]|\\.)*"/, '')))
+          throw new Error(`took ${JSON.stringify(path.address)}`);
+      }
+    },
+  },
+  dotted: {
+    seeds: ['hello\r\n.\r\n', '..\r\n.\r\n', 'a\n.\nb\r.\r\r\n.\r\n'],
+    alphabet: ['\r\n', '.', '\r', '\n', '\r\n.\r\n', 'a'],
+    run(text) {
+      const encoder = new DottedEncoder();
+      const half = Math.floor(text.length / 2);
+      const wire = Buffer.concat([
+        ...encoder.push(bytes(text.slice(0, half))),
+        ...encoder.push(bytes(text.slice(half))),
+        encoder.end(),
+      ]);
+      const queue = new ByteQueue();
+      queue.push(wire);
+      const decode = dottedDecoder();
+      let body = '';
+      for (let span = decode(queue); span !== undefined; span = decode(queue)) {
+        body += Buffer.from(span.bytes).toString('latin1');
+        if (span.last) break;
+      }
+      const wanted = Buffer.from(bytes(text))
+        .toString('latin1')
+        .replace(/\r\n|\r|\n/g, '\r\n');
+      if (queue.length !== 0 || body !== (wanted === '' || wanted.endsWith('\r\n') ? wanted : `${wanted}\r\n`))
+        throw new Error('the body changed');
+    },
+  },
+  addresses: {
+    seeds: [
+      'Ann <a@b.example>, "Doe, J." <j@c.example>',
+      'team: a@b.example, c@d.example;',
+      '(c (n)) a@b.example (d)',
+      '<@r.example:a@b.example>',
+      '"a\\"b"@c.example',
+      '=?utf-8?B?eA==?= <a@[IPv6:::1]>',
+    ],
+    alphabet: ['<', '>', '(', ')', '"', '\\', ',', ';', ':', '@', '[', ']', '=?utf-8?Q?', '?=', ' ', '\t', 'ü', '.'],
+    run(text) {
+      for (const entry of parseAddresses(text).flatMap((each) => each.group ?? [each])) {
+        if (/[<>]/.test(entry.address.replace(/^"(?:[^"\\]|\\.)*"/, '')))
+          throw new Error(`address ${JSON.stringify(entry.address)}`);
+      }
+      const strict = onlyOurErrors(() => parseAddresses(text, { strict: true }));
+      for (const entry of strict ?? []) {
+        if (entry.group !== undefined || /[\r\n\0]/.test(entry.name)) continue;
+        const again = onlyOurErrors(() => parseAddresses(formatAddress(entry), { strict: true }));
+        const spec = splitAddrSpec(entry.address);
+        if (again?.length !== 1 || again[0].address !== `${spec.local}@${spec.domain}`)
+          throw new Error(`${JSON.stringify(entry)} is read back as ${JSON.stringify(again)}`);
+      }
+    },
+  },
+  headers: {
+    seeds: ['=?utf-8?Q?a=C3=BC?= =?utf-8?B?w7w=?=', 'plain', '=?iso-8859-1*de?q?=FC?=', '=?x?B?', '数据'],
+    alphabet: ['=?', '?=', '?', '=', 'utf-8', 'B', 'Q', '_', ' ', '\r\n ', 'ü', '\ud800', '😀'],
+    run(text) {
+      decodeHeader(text);
+      const encoded = encodeHeader(text.replace(/[\r\n]/g, ' '));
+      if (/[^\x20-\x7e]/.test(encoded)) throw new Error(`encoded to ${JSON.stringify(encoded)}`);
+      const again = decodeHeader(encoded);
+      if (again !== text.replace(/[\r\n]/g, ' ').toWellFormed())
+        throw new Error(`${JSON.stringify(text)} came back as ${JSON.stringify(again)}`);
+    },
+  },
+  arguments: {
+    seeds: ['INBOX', 'a b', 'user@example.com', '"quoted"'],
+    alphabet: ['\r', '\n', '\0', '\r\n', ' ', '"', '\\', '{5}', '\u2028', '\u0085'],
+    run(text) {
+      const line = onlyOurErrors(() => commandLine(['VERB', text]));
+      if (
+        line !== undefined &&
+        Buffer.from(line.bytes)
+          .toString('latin1')
+          .split(/[\r\n\0]/).length !== 3
+      )
+        throw new Error('a second line');
+    },
+  },
+};

@@ -1,0 +1,22 @@
+#!/usr/bin/env bash
+# Installs the real servers and clients that are missing, and runs the interop suite against them. Everything listens on loopback, keeps
+# its files in a temporary folder, and is stopped by its pid.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+
+missing=()
+need() { command -v "$1" >/dev/null 2>&1 || [ -x "/usr/sbin/$1" ] || missing+=("$2"); }
+need postfix postfix
+need dovecot dovecot-core
+need swaks swaks
+need curl curl
+need python3 python3
+perl -MNet::SSLeay -e1 2>/dev/null || missing+=(libnet-ssleay-perl)
+if [ "${#missing[@]}" -gt 0 ]; then
+  sudo=""
+  [ "$(id -u)" = 0 ] || sudo="sudo"
+  echo "installing: ${missing[*]}"
+  $sudo apt-get update -qq
+  DEBIAN_FRONTEND=noninteractive $sudo apt-get install -y -qq --no-install-recommends "${missing[@]}" libsasl2-modules >/dev/null
+fi
+exec npx vitest run --config test/interop/vitest.config.ts "$@"
