@@ -257,5 +257,6 @@ function checkEntry(field: string, entry: Address): void {
 
 /** The mailboxes of a list, groups opened. */
 export function flattenAddresses(list: readonly Address[]): Address[] {
-  return list.flatMap((entry) => entry.group ?? [entry]);
+  // Nearly always there is no group.
+  return list.every((entry) => entry.group === undefined) ? [...list] : list.flatMap((entry) => entry.group ?? [entry]);
 }

@@ -19,7 +19,7 @@ import {
   textPart,
 } from './part.ts';
 import { randomHex } from './random.ts';
-import { isHeld, renderHeld, segmentsOf, sizeOf, streamSegments } from './writer.ts';
+import { type Segment, isHeld, renderHeld, segmentsOf, sizeOf, streamSegments } from './writer.ts';
 
 /** Who gets the message, apart from what its header says. */
 export interface EnvelopeInput {
@@ -164,31 +164,52 @@ export function compose(draft: MessageDraft, options: ComposeOptions = {}): Comp
   header += formatField('Message-ID', messageId);
   header += idField('In-Reply-To', draft.inReplyTo);
   header += idField('References', draft.references);
-  for (const [name, value] of customFields(draft.headers)) header += formatField(name, encodeHeader(value));
+  if (draft.headers !== undefined)
+    for (const [name, value] of customFields(draft.headers)) header += formatField(name, encodeHeader(value));
   header += 'MIME-Version: 1.0\r\n';
 
-  const segments = segmentsOf(header, draft.body ?? buildBody(draft, options));
-  const held = isHeld(segments);
-  const all = [...from, ...sender, ...replyTo, ...to, ...cc];
-  let size: number | undefined | null = null;
-  return {
-    get sizeBytes() {
-      if (size === null) size = sizeOf(segments);
-      return size;
-    },
-    messageId,
-    envelope,
-    needsSmtpUtf8: flattenAddresses(all).some((entry) =>
+  const addresses = [from, sender, replyTo, to, cc];
+  return new Composed(segmentsOf(header, draft.body ?? buildBody(draft, options)), messageId, envelope, addresses);
+}
+
+class Composed implements ComposedMessage {
+  readonly #segments: readonly Segment[];
+  readonly #addresses: readonly (readonly Address[])[];
+  readonly messageId: string;
+  readonly envelope: Envelope;
+
+  constructor(
+    segments: readonly Segment[],
+    messageId: string,
+    envelope: Envelope,
+    addresses: readonly (readonly Address[])[],
+  ) {
+    this.#segments = segments;
+    this.messageId = messageId;
+    this.envelope = envelope;
+    this.#addresses = addresses;
+  }
+
+  get sizeBytes(): number | undefined {
+    return sizeOf(this.#segments);
+  }
+
+  get needsSmtpUtf8(): boolean {
+    return flattenAddresses(this.#addresses.flat()).some((entry) =>
       needsSmtpUtf8(entry.address.slice(0, entry.address.lastIndexOf('@'))),
-    ),
-    async bytes(signal) {
-      if (held) return renderHeld(segments);
-      const chunks: Uint8Array[] = [];
-      for await (const chunk of streamSegments(segments, signal)) chunks.push(chunk);
-      return concatBytes(chunks);
-    },
-    stream: (signal) => new ByteStream(streamSegments(segments, signal), undefined),
-  };
+    );
+  }
+
+  async bytes(signal?: AbortSignal): Promise<Uint8Array> {
+    if (isHeld(this.#segments)) return renderHeld(this.#segments);
+    const chunks: Uint8Array[] = [];
+    for await (const chunk of streamSegments(this.#segments, signal)) chunks.push(chunk);
+    return concatBytes(chunks);
+  }
+
+  stream(signal?: AbortSignal): ByteStream {
+    return new ByteStream(streamSegments(this.#segments, signal), this.sizeBytes);
+  }
 }
 
 function addressField(name: string, list: readonly Address[]): string {
@@ -228,9 +249,11 @@ function* customFields(headers: MessageDraft['headers']): Iterable<[string, stri
   }
 }
 
+const domainOf = (address: string): string => address.slice(address.lastIndexOf('@') + 1);
+
 function newMessageId(author: Address | undefined): string {
   // The author's domain, never this machine's name.
-  const domain = author === undefined ? 'localhost' : checkAddrSpec('from', author.address).split('@').at(-1);
+  const domain = author === undefined ? 'localhost' : domainOf(checkAddrSpec('from', author.address));
   return `<${randomHex(16)}@${domain}>`;
 }
 

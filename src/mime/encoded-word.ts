@@ -1,4 +1,4 @@
-import { encodeText, utf8Length } from '../wire/bytes.ts';
+import { encodeText } from '../wire/bytes.ts';
 import { encodeBase64 } from './encodings/base64.ts';
 
 /** Longest encoded-word, RFC 2047 section 2. */
@@ -14,6 +14,7 @@ const plainText = /^[\u0020-\u007e]*$/;
 const MAX_PLAIN_WORD = 900;
 /** RFC 2047 section 5 (3): what may stand for itself in a phrase; safe in unstructured text too. */
 const qSafe = /^[A-Za-z0-9!*+\-/]$/;
+const qSafeCode = Uint8Array.from({ length: 128 }, (_, code) => (qSafe.test(String.fromCharCode(code)) ? 1 : 0));
 
 /** True when the text cannot stand as it is in a header: not printable ASCII, looks like an encoded-word, or cannot be folded. */
 export function needsEncoding(text: string): boolean {
@@ -33,8 +34,14 @@ function hasLongWord(text: string): boolean {
 export function encodeWords(text: string): string[] {
   const wellFormed = text.toWellFormed();
   let special = 0;
-  for (const character of wellFormed) if (!qSafe.test(character) && character !== ' ') special += utf8Length(character);
-  const total = utf8Length(wellFormed);
+  let total = 0;
+  for (let at = 0; at < wellFormed.length; at++) {
+    const code = wellFormed.charCodeAt(at);
+    // A surrogate pair is two units of two bytes each.
+    const width = code < 0x80 ? 1 : code < 0x800 || (code >= 0xd800 && code < 0xe000) ? 2 : 3;
+    total += width;
+    if (code > 127 || (qSafeCode[code] !== 1 && code !== 32)) special += width;
+  }
   const useQ = total + 2 * special <= Math.ceil(total / 3) * 4;
   return useQ ? qWords(wellFormed) : bWords(wellFormed);
 }

@@ -1,5 +1,4 @@
 import { UsageError } from '../errors.ts';
-import { encodeText } from '../wire/bytes.ts';
 import { checkAddrSpec } from '../wire/addr-spec.ts';
 import { checkArgument } from '../wire/arguments.ts';
 import { type AccessOptions, type Content, type ContentInput, readContent } from './content.ts';
@@ -16,7 +15,8 @@ export interface Part {
   /** Formatted fields with CRLF; no blank line. */
   readonly header: string;
   readonly body:
-    | { readonly kind: 'content'; readonly content: Content; readonly encoding: TransferEncoding }
+    | { readonly kind: 'text'; readonly text: string; readonly encoding: TransferEncoding }
+    | { readonly kind: 'content'; readonly content: Content }
     | { readonly kind: 'multipart'; readonly boundary: string; readonly parts: readonly Part[] };
 }
 
@@ -33,89 +33,30 @@ export interface TextPartOptions {
 export function textPart(text: string, options: TextPartOptions = {}): Part {
   if (typeof text !== 'string') throw new UsageError(`a text part must be text; got ${typeof text}`);
   const subtype = checkToken('the subtype', options.subtype ?? 'plain');
-  const bytes = encodeText(text);
-  const scan = scanText(bytes);
-  const encoding = chooseEncoding(bytes.length, scan, options.encoding ?? 'auto');
+  const encoding = chooseEncoding(text, options.encoding ?? 'auto');
   let type = `text/${subtype}; charset=utf-8`;
-  for (const [name, value] of Object.entries(options.parameters ?? {}))
-    type += formatParameter(checkToken('a parameter name', name), checkArgument(name, value));
-  const content: Content = {
-    name: `the ${subtype} text`,
-    bytes,
-    sizeBytes: bytes.length,
-    open: () => once(bytes),
-    discard() {},
-  };
+  if (options.parameters !== undefined)
+    for (const [name, value] of Object.entries(options.parameters))
+      type += formatParameter(checkToken('a parameter name', name), checkArgument(name, value));
   return {
     header: `${formatField('Content-Type', type)}Content-Transfer-Encoding: ${encoding}\r\n`,
-    body: { kind: 'content', content, encoding },
+    body: { kind: 'text', text, encoding },
   };
-}
-
-async function* once(bytes: Uint8Array): AsyncIterable<Uint8Array> {
-  yield bytes;
-}
-
-interface TextScan {
-  readonly special: number;
-  readonly longestLine: number;
-  /** A character, or a place of one, that 7bit cannot carry safely: lone CR, NUL, space before a line end, 'From '. */
-  readonly delicate: boolean;
-}
-
-function scanText(bytes: Uint8Array): TextScan {
-  let special = 0;
-  let longestLine = 0;
-  let lineStart = 0;
-  let delicate = false;
-  const length = bytes.length;
-  for (let at = 0; at < length; at++) {
-    const byte = bytes[at] as number;
-    if (byte >= 32 && byte < 127) continue;
-    if (byte === 10) {
-      let end = at;
-      if (end > lineStart && bytes[end - 1] === 13) end--;
-      if (end - lineStart > longestLine) longestLine = end - lineStart;
-      if (end > lineStart && (bytes[end - 1] === 32 || bytes[end - 1] === 9)) delicate = true;
-      lineStart = at + 1;
-    } else if (byte === 13) {
-      if (bytes[at + 1] !== 10) {
-        special++;
-        delicate = true;
-      }
-    } else if (byte !== 9) {
-      special++;
-      if (byte < 32 || byte === 127) delicate = true;
-    }
-  }
-  if (length - lineStart > longestLine) longestLine = length - lineStart;
-  if (length > lineStart && (bytes[length - 1] === 32 || bytes[length - 1] === 9)) delicate = true;
-  return { special, longestLine, delicate: delicate || hasFromLine(bytes) };
-}
-
-function hasFromLine(bytes: Uint8Array): boolean {
-  for (let at = 0; at >= 0 && at < bytes.length;) {
-    if (
-      bytes[at] === 70 &&
-      bytes[at + 1] === 114 &&
-      bytes[at + 2] === 111 &&
-      bytes[at + 3] === 109 &&
-      bytes[at + 4] === 32
-    )
-      return true;
-    const next = bytes.indexOf(10, at);
-    if (next < 0) return false;
-    at = next + 1;
-  }
-  return false;
 }
 
 /** RFC 5322 section 2.1.1: characters of a line without its CRLF. */
 const MAX_LINE = 998;
+/** How much of a long text is looked at to choose between quoted-printable and base64. */
+const SAMPLE = 8192;
 
-function chooseEncoding(length: number, scan: TextScan, wanted: TransferEncoding | 'auto'): TransferEncoding {
-  const clean = scan.longestLine <= MAX_LINE && !scan.delicate;
-  if (wanted === '7bit' && (scan.special > 0 || !clean))
+const plainAscii = /^[\t\n\r\u0020-\u007e]*$/;
+/** What mail software changes on the way: lone CR, white space before a line end, a line that begins with 'From '. */
+const delicate = /\r(?!\n)|[ \t]\r?(?:\n|$)|(?:^|\n)From /;
+
+function chooseEncoding(text: string, wanted: TransferEncoding | 'auto'): TransferEncoding {
+  const ascii = (wanted === 'auto' || wanted === '7bit') && plainAscii.test(text);
+  const clean = (ascii || wanted === '8bit') && !delicate.test(text) && !text.includes('\0') && !hasLongLine(text);
+  if (wanted === '7bit' && !clean)
     throw new UsageError(
       'the text cannot be sent as 7bit: it has other characters than ASCII, or lines that mail software would change',
     );
@@ -128,9 +69,29 @@ function chooseEncoding(length: number, scan: TextScan, wanted: TransferEncoding
       );
     return wanted;
   }
-  if (scan.special === 0 && clean) return '7bit';
-  // Three characters for each special byte against four thirds for all: base64 is shorter beyond a sixth.
-  return scan.special * 6 > length ? 'base64' : 'quoted-printable';
+  if (clean) return '7bit';
+  // A special byte costs three characters against the four thirds of base64: base64 is shorter beyond a sixth.
+  let special = 0;
+  let bytes = 0;
+  const end = Math.min(text.length, SAMPLE);
+  for (let at = 0; at < end; at++) {
+    const code = text.charCodeAt(at);
+    const width = code < 0x80 ? 1 : code < 0x800 || (code >= 0xd800 && code < 0xe000) ? 2 : 3;
+    bytes += width;
+    if (width > 1 || code === 0) special += width;
+  }
+  return special * 6 > bytes ? 'base64' : 'quoted-printable';
+}
+
+function hasLongLine(text: string): boolean {
+  for (let from = 0; from <= text.length;) {
+    const lf = text.indexOf('\n', from);
+    const end = lf < 0 ? text.length : lf;
+    if (end - from - (text.charCodeAt(end - 1) === 13 ? 1 : 0) > MAX_LINE) return true;
+    if (lf < 0) return false;
+    from = lf + 1;
+  }
+  return false;
 }
 
 export interface FilePartOptions extends ContentInput {
@@ -176,7 +137,7 @@ export function filePart(options: FilePartOptions, access: AccessOptions = {}): 
       throw new UsageError(`attachment header ${name} is made from the attachment's other options`);
     header += formatField(checkFieldName(name), encodeHeader(checkFieldValue(name, value)));
   }
-  return { header, body: { kind: 'content', content, encoding: 'base64' } };
+  return { header, body: { kind: 'content', content } };
 }
 
 function nameOf(options: FilePartOptions): string | undefined {

@@ -97,7 +97,7 @@ export function resolveSmtpTarget(target: SmtpTarget | undefined, options: SmtpO
     credentials: credentialsOf(given, endpoint),
     name,
     allowInsecureAuth: allow,
-    dial: Object.fromEntries(dialOptionNames.map((key) => [key, given[key]])) as DialOptions,
+    dial: Object.fromEntries(dialOptionNames.map((key) => [key, given[key]])),
   };
 }
 

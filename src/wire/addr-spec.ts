@@ -4,6 +4,8 @@ import { utf8Length } from './bytes.ts';
 
 /** The two halves of an address, in the form that goes on the wire. */
 export interface AddrSpec {
+  /** Both halves joined: the address for the wire. */
+  readonly wire: string;
   readonly local: string;
   /** A-labels where the name was internationalised; an address literal keeps its brackets. */
   readonly domain: string;
@@ -22,6 +24,20 @@ const ascii = /^[\u0000-\u007f]*$/;
 
 /** Splits an address by the Mailbox grammar of RFC 5321 section 4.1.2 with RFC 6531; undefined when it does not fit exactly. */
 export function splitAddrSpec(address: string): AddrSpec | undefined {
+  // An address is asked about several times while its message is built and sent.
+  let spec = recent.get(address);
+  if (spec === undefined && !recent.has(address)) {
+    spec = split(address);
+    if (recent.size >= RECENT) recent.clear();
+    if (address.length < 256) recent.set(address, spec);
+  }
+  return spec;
+}
+
+const RECENT = 64;
+const recent = new Map<string, AddrSpec | undefined>();
+
+function split(address: string): AddrSpec | undefined {
   const at = address.lastIndexOf('@');
   if (at < 1) return undefined;
   const local = address.slice(0, at);
@@ -29,7 +45,7 @@ export function splitAddrSpec(address: string): AddrSpec | undefined {
   // RFC 5321 section 4.5.3.1.1 allows 64 octets; bounce addresses in use are longer, and servers take them.
   if (domain === undefined || utf8Length(local) > 256 || domain.length > 255) return undefined;
   if (!dotAtom.test(local) && !quotedString.test(local)) return undefined;
-  return { local, domain };
+  return { wire: `${local}@${domain}`, local, domain };
 }
 
 /** The address as it goes on the wire: the domain as A-labels. UsageError, naming `what`, when it is malformed. */
@@ -37,7 +53,7 @@ export function checkAddrSpec(what: string, address: unknown): string {
   const text = checkArgument(what, address);
   const parts = splitAddrSpec(text);
   if (parts === undefined) throw new UsageError(`${what} is not a mail address: ${JSON.stringify(text)}`);
-  return `${parts.local}@${parts.domain}`;
+  return parts.wire;
 }
 
 /** True when the local part needs SMTPUTF8 (RFC 6531). A domain never does: it has A-labels. */

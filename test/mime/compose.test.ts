@@ -585,17 +585,17 @@ describe('encodings', () => {
     });
     fc.assert(
       fc.property(text, (input) => {
-        const encoded = Buffer.from(encodeQuotedPrintable(Buffer.from(input))).toString('latin1');
+        const encoded = Buffer.from(encodeQuotedPrintable(input)).toString('latin1');
         for (const line of encoded.split('\r\n')) {
           expect(line.length).toBeLessThanOrEqual(76);
           expect(line).not.toMatch(/[ \t]$|^From |^\./);
         }
         expect(encoded).toMatch(/^[\x20-\x7e\r\n\t]*$/);
-        expect(Buffer.from(decode(encoded), 'latin1').toString()).toBe(input);
+        expect(Buffer.from(decode(encoded), 'latin1').toString()).toBe(input.toWellFormed());
       }),
       { numRuns: 1000 },
     );
-    expect(Buffer.from(encodeQuotedPrintable(Buffer.from('a\nb'))).toString()).toBe('a\r\nb');
+    expect(Buffer.from(encodeQuotedPrintable('a\nb')).toString()).toBe('a\r\nb');
   });
 
   test('MB-09: boundaries and ids are random, long, and cannot be in an encoded body', () => {
@@ -604,7 +604,7 @@ describe('encodings', () => {
     expect(seen.size).toBe(10_000);
     const boundary = (multipart('mixed', [textPart('x')]).body as { boundary: string }).boundary;
     expect(boundary).toMatch(/^=_[0-9a-f]{32}$/);
-    expect(Buffer.from(encodeQuotedPrintable(Buffer.from(boundary))).toString()).not.toContain(boundary);
+    expect(Buffer.from(encodeQuotedPrintable(boundary)).toString()).not.toContain(boundary);
   });
 });
 

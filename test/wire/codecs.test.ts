@@ -320,7 +320,9 @@ describe('addr-spec', () => {
     ['a@bücher.example', 'a', 'xn--bcher-kva.example'],
     ['用户@例子.example', '用户', 'xn--fsqu00a.example'],
     ['"a@b"@c.example', '"a@b"', 'c.example'],
-  ])('%s', (address, local, domain) => expect(splitAddrSpec(address)).toEqual({ local, domain }));
+  ])('%s', (address, local, domain) =>
+    expect(splitAddrSpec(address)).toEqual({ wire: `${local}@${domain}`, local, domain }),
+  );
   test.each([
     'a',
     '@b',
