@@ -133,7 +133,7 @@ export function parseAddresses(text: string, options: AddressParseOptions = {}):
 }
 
 function finishMailbox(words: Words, flaw: (why: string) => void): Address | undefined {
-  const phrase = words.phrase.replace(/\s+/g, ' ').trim();
+  const phrase = /\s\s|[\t\r\n]/.test(words.phrase) ? words.phrase.replace(/\s+/g, ' ').trim() : words.phrase.trim();
   if (words.angle !== undefined) {
     // An obsolete route, '@a,@b:user@c', is skipped: RFC 5322 section 4.4.
     const address = words.angle.replace(/^\s*@[^:]*:/, '').trim();
@@ -182,7 +182,8 @@ function skipComment(text: string, start: number): number {
 }
 
 function unquote(raw: string): string {
-  return raw.slice(1, raw.endsWith('"') && raw.length > 1 ? -1 : undefined).replace(/\\(.)/g, '$1');
+  const inner = raw.slice(1, raw.endsWith('"') && raw.length > 1 ? -1 : undefined);
+  return inner.includes('\\') ? inner.replace(/\\(.)/g, '$1') : inner;
 }
 
 const atomPhrase = /^[A-Za-z0-9!#$%&'*+\-/=?^_`{|}~ ]*$/;

@@ -47,7 +47,7 @@ export function textPart(text: string, options: TextPartOptions = {}): Part {
 /** RFC 5322 section 2.1.1: characters of a line without its CRLF. */
 const MAX_LINE = 998;
 /** How much of a long text is looked at to choose between quoted-printable and base64. */
-const SAMPLE = 8192;
+const SAMPLE = 512;
 
 const plainAscii = /^[\t\n\r\u0020-\u007e]*$/;
 /** What mail software changes on the way: lone CR, white space before a line end, a line that begins with 'From '. */
