@@ -1,4 +1,5 @@
-import { readFileSync } from 'node:fs';
+import { openSync, readFileSync } from 'node:fs';
+import { ReadStream } from 'node:tty';
 import { UsageError, messageOf } from '../errors.ts';
 
 /** The first line of a file, for a password or a token. */
@@ -14,20 +15,21 @@ export function readSecretFile(path: string): string {
   return line;
 }
 
-/** Asks on the terminal, without showing what is typed. UsageError where there is no terminal. */
+/** Asks on the terminal, whatever standard input is, and shows nothing of what is typed. UsageError where there is no terminal. */
 export async function promptSecret(question: string): Promise<string> {
-  const { stdin, stderr } = process;
-  if (stdin.isTTY !== true) {
+  let input: ReadStream;
+  try {
+    input = new ReadStream(openSync(process.platform === 'win32' ? '\\\\.\\CONIN$' : '/dev/tty', 'r+'));
+  } catch {
     throw new UsageError(
       'a password is needed: set POSTWIRE_PASSWORD, use --password-file, or run in a terminal to be asked',
     );
   }
-  stderr.write(question);
-  stdin.setRawMode(true);
-  stdin.resume();
+  process.stderr.write(question);
+  input.setRawMode(true);
   let typed = '';
   try {
-    for await (const chunk of stdin) {
+    for await (const chunk of input) {
       for (const character of String(chunk)) {
         if (character === '\r' || character === '\n') return typed;
         if (character === '\u0003' || character === '\u0004') throw new UsageError('no password was given');
@@ -36,9 +38,9 @@ export async function promptSecret(question: string): Promise<string> {
     }
     return typed;
   } finally {
-    stdin.setRawMode(false);
-    stdin.pause();
-    stderr.write('\n');
+    if (!input.destroyed) input.setRawMode(false);
+    input.destroy();
+    process.stderr.write('\n');
   }
 }
 

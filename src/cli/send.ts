@@ -162,7 +162,7 @@ async function readDraft(to: readonly string[], flags: SendFlags): Promise<Messa
   const images: FilePartOptions[] = [];
   const shown =
     html !== undefined && flags.inline === true ? inlineImages(html, dirname(flags.html as string), images) : html;
-  const text = flags.text ?? (process.stdin.isTTY === true ? undefined : await readStdin());
+  const text = flags.text ?? (process.stdin.isTTY ? undefined : await readStdin());
   if (process.stdin.isTTY === true && text === undefined && html === undefined && flags.attach.length === 0) {
     throw new UsageError('nothing to send: give the text on standard input, --text, --html or --attach');
   }
@@ -185,6 +185,16 @@ async function readDraft(to: readonly string[], flags: SendFlags): Promise<Messa
   };
 }
 
+/** The file that a relative reference means: percent-encoding undone, query and fragment left out. */
+function pathOf(reference: string): string {
+  const path = reference.replace(/[?#].*$/s, '');
+  try {
+    return decodeURIComponent(path);
+  } catch {
+    return path;
+  }
+}
+
 /** Local images of the html become parts of the message. */
 function inlineImages(html: string, folder: string, images: FilePartOptions[]): string {
   const cids = new Map<string, string>();
@@ -197,7 +207,7 @@ function inlineImages(html: string, folder: string, images: FilePartOptions[]): 
       if (cid === undefined) {
         cid = `image${cids.size + 1}`;
         cids.set(source, cid);
-        images.push({ file: resolve(folder, decodeURI(source)), cid });
+        images.push({ file: resolve(folder, pathOf(source)), cid });
       }
       return `${before}"cid:${cid}"`;
     },
@@ -219,7 +229,7 @@ function readRaw(to: readonly string[], flags: SendFlags, file: string): RawDraf
 }
 
 async function dryRun(draft: MessageDraft | RawDraft, flags: SendFlags): Promise<void> {
-  const message = 'raw' in draft ? { ...rawMessage(draft.raw), envelope: draft.envelope } : compose(draft);
+  const message = 'raw' in draft ? { ...(await rawMessage(draft.raw)), envelope: draft.envelope } : compose(draft);
   if (flags.json === true) {
     printJson({ ok: true, dryRun: true, envelope: message.envelope, sizeBytes: message.sizeBytes });
     return;

@@ -53,7 +53,8 @@ export async function sendMail(
 ): Promise<SendMailResult> {
   const smtp: Record<string, unknown> = { ...options };
   for (const key of [...sendKeys, ...accessKeys]) delete smtp[key];
-  const message = prepare(draft, options);
+  const access = Object.fromEntries(accessKeys.map((key) => [key, options[key]])) as AccessOptions;
+  const message = await prepare(draft, access, options.signal);
   if (message.envelope.to.length === 0) throw new UsageError('the message has no recipient: give to, cc or bcc');
   const client = await SmtpClient.connect(server, smtp);
   try {
@@ -79,19 +80,19 @@ interface Prepared {
 /** Below, one write is cheaper than streaming. */
 const HELD_BYTES = 256 * 1024;
 
-function prepare(draft: MessageDraft | RawDraft, access: AccessOptions): Prepared {
+async function prepare(draft: MessageDraft | RawDraft, access: AccessOptions, signal?: AbortSignal): Promise<Prepared> {
   if (typeof draft === 'object' && draft !== null && 'raw' in draft) {
     if (draft.envelope?.from === undefined || draft.envelope.to === undefined)
       throw new UsageError('a raw message needs an envelope: { from, to }');
-    const raw = rawMessage(draft.raw, access);
+    const raw = await rawMessage(draft.raw, access, signal);
     const { from, to } = draft.envelope;
-    // The size is an upper bound where Bcc fields are left out, so it is not declared.
     return {
       composed: undefined,
       held: raw.sizeBytes !== undefined && raw.sizeBytes <= HELD_BYTES,
       envelope: { from, to: typeof to === 'string' ? [to] : to },
-      sizeBytes: undefined,
-      stream: (signal) => raw.stream(signal),
+      sizeBytes: raw.sizeBytes,
+      needsSmtpUtf8: raw.needsSmtpUtf8,
+      stream: () => raw.stream(),
     };
   }
   const composed = compose(draft, access);

@@ -105,6 +105,9 @@ const draftKeys = [
   'envelope',
 ];
 
+const NO_OPTIONS: ComposeOptions = {};
+const composeKeys = ['boundary', 'allowFiles', 'allowUrls', 'maxUrlBytes'];
+
 /** Fields that are made from options of the draft. */
 const ownFields = new Map([
   ['from', 'from'],
@@ -121,6 +124,10 @@ const ownFields = new Map([
   ['mime-version', ''],
   ['content-type', 'body'],
   ['content-transfer-encoding', 'encoding'],
+  ['content-id', ''],
+  ['content-disposition', ''],
+  ['return-path', ''],
+  ['resent-bcc', ''],
 ]);
 
 /**
@@ -131,10 +138,17 @@ const ownFields = new Map([
  *
  * @see RFC 5322, RFC 2045 to 2047, RFC 2231, RFC 2387
  */
-export function compose(draft: MessageDraft, options: ComposeOptions = {}): ComposedMessage {
+export function compose(draft: MessageDraft, options: ComposeOptions = NO_OPTIONS): ComposedMessage {
   if (typeof draft !== 'object' || draft === null)
     throw new UsageError(`a message must be an object such as { from, to, subject, text }; got ${typeof draft}`);
   for (const key in draft) if (!draftKeys.includes(key)) checkOptions('message', draft, draftKeys);
+  if (options !== NO_OPTIONS) checkOptions('compose', options, composeKeys);
+  if (draft.body !== undefined) {
+    const other = (['text', 'html', 'attachments', 'encoding'] as const).find((key) => draft[key] !== undefined);
+    if (other !== undefined) throw new UsageError(`body is the whole body: ${other} cannot be given beside it`);
+  }
+  if (draft.date !== undefined && !(draft.date instanceof Date))
+    throw new UsageError(`date must be a Date; got ${typeof draft.date}`);
   const from = readAddressInput('from', draft.from);
   const sender = readAddressInput('sender', draft.sender);
   const to = readAddressInput('to', draft.to);
@@ -243,7 +257,9 @@ function* customFields(headers: MessageDraft['headers']): Iterable<[string, stri
     const option = ownFields.get(name.toLowerCase());
     if (option !== undefined)
       throw new UsageError(
-        option === '' ? `header ${name} is written by itself` : `header ${name} is set by the option ${option}`,
+        option === ''
+          ? `header ${name} cannot be given: it is written by itself, or must not be in a message that is sent`
+          : `header ${name} is set by the option ${option}`,
       );
     yield [name, checkFieldValue(name, value)];
   }
@@ -282,9 +298,16 @@ function buildEnvelope(
 /** Text and html as alternatives, the html's images related to it, attachments beside: RFC 2046 section 5.1, RFC 2387. */
 function buildBody(draft: MessageDraft, options: ComposeOptions): Part {
   let boundaries = 0;
+  const used = new Set<string>();
+  const nextBoundary = (): string => {
+    const boundary = options.boundary === undefined ? randomBoundary() : options.boundary(boundaries++);
+    if (used.has(boundary)) throw new UsageError(`boundary ${JSON.stringify(boundary)} is given twice`);
+    used.add(boundary);
+    return boundary;
+  };
   const bounded = (subtype: string, parts: readonly Part[], parameters?: Record<string, string>): Part =>
     multipart(subtype, parts, {
-      boundary: options.boundary === undefined ? randomBoundary() : options.boundary(boundaries++),
+      boundary: nextBoundary(),
       parameters,
     });
   const attachments = draft.attachments ?? [];

@@ -30,13 +30,17 @@ export function quote(value: string): string {
 
 const printable = /^[\u0020-\u007e]*$/;
 
+/** Short printable ASCII that no reader takes for something encoded, or trims. */
+const isPlain = (value: string): boolean =>
+  printable.test(value) && value.length <= SECTION && !/=\?|''|^ | $/.test(value);
+
 /**
  * `; name=value`, each piece ready to be folded at its leading space. Short printable ASCII is quoted; everything else takes the extended
  * form of RFC 2231 (charset, percent-encoding), in sections when it is long. CR, LF and NUL are dropped: no file name means them.
  */
 export function formatParameter(name: string, value: string): string {
   const clean = value.replace(/[\r\n\0]/g, '').toWellFormed();
-  if (printable.test(clean) && clean.length <= SECTION) return `; ${name}=${token.test(clean) ? clean : quote(clean)}`;
+  if (isPlain(clean)) return `; ${name}=${token.test(clean) ? clean : quote(clean)}`;
   const sections: string[] = [];
   let section = '';
   for (const character of clean) {
@@ -62,6 +66,6 @@ export function formatParameter(name: string, value: string): string {
  */
 export function formatLegacyName(value: string): string {
   const clean = value.replace(/[\r\n\0]/g, '').toWellFormed();
-  if (printable.test(clean) && clean.length <= SECTION) return `; name=${token.test(clean) ? clean : quote(clean)}`;
+  if (isPlain(clean)) return `; name=${token.test(clean) ? clean : quote(clean)}`;
   return `; name="${encodeWords(clean).join(' ')}"`;
 }

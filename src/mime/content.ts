@@ -90,22 +90,26 @@ function streamContent(name: string, stream: ByteSource): Content {
     throw new UsageError(`${name}: stream must be a stream of bytes; got ${typeof stream}`);
   const chunks = iterateBytes(stream, name);
   let used = false;
+  const letGo = (): void => {
+    const source = stream as { destroy?: () => void; cancel?: () => Promise<void> };
+    if (typeof source.destroy === 'function') source.destroy();
+    else if (typeof source.cancel === 'function') source.cancel().catch(() => undefined);
+  };
   return {
     name,
     bytes: undefined,
     sizeBytes: undefined,
-    open() {
+    open(signal) {
       if (used)
         throw new UsageError(`${name} is a stream and was read already; give a file or content to send it twice`);
       used = true;
+      signal?.addEventListener('abort', letGo, { once: true });
       return chunks;
     },
     discard() {
       if (used) return;
       used = true;
-      const source = stream as { destroy?: () => void; cancel?: () => Promise<void> };
-      if (typeof source.destroy === 'function') source.destroy();
-      else if (typeof source.cancel === 'function') source.cancel().catch(() => undefined);
+      letGo();
     },
   };
 }

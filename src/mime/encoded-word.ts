@@ -18,7 +18,13 @@ const qSafeCode = Uint8Array.from({ length: 128 }, (_, code) => (qSafe.test(Stri
 
 /** True when the text cannot stand as it is in a header: not printable ASCII, looks like an encoded-word, or cannot be folded. */
 export function needsEncoding(text: string): boolean {
-  return !plainText.test(text) || text.includes('=?') || (text.length > MAX_PLAIN_WORD && hasLongWord(text));
+  return (
+    !plainText.test(text) ||
+    text.includes('=?') ||
+    text.startsWith(' ') ||
+    text.endsWith(' ') ||
+    (text.length > MAX_PLAIN_WORD && hasLongWord(text))
+  );
 }
 
 function hasLongWord(text: string): boolean {

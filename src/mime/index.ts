@@ -21,5 +21,5 @@ export {
   multipart,
   textPart,
 } from './part.ts';
-export { type RawInput, rawMessage } from './raw.ts';
+export { type RawInput, type RawMessage, rawMessage } from './raw.ts';
 export { ByteStream } from '../wire/byte-stream.ts';

@@ -1,4 +1,4 @@
-import { AuthError, type ErrorReply, addContext } from '../errors.ts';
+import { AuthError, type ErrorReply, UsageError, addContext } from '../errors.ts';
 import { Secret } from '../wire/arguments.ts';
 import { chooseMechanisms } from './choose.ts';
 import type { Credentials, Mechanism, SaslClient } from './mechanism.ts';
@@ -28,7 +28,12 @@ export interface LoginOptions {
   readonly port: number;
   readonly maxRounds: number;
   readonly signal?: AbortSignal | undefined;
+  /** Watches the wait for a token: the caller's function may never answer. */
+  readonly wait?: (<T>(promise: Promise<T>) => Promise<T>) | undefined;
 }
+
+/** Codes that speak of the mechanism, not of the password: RFC 4954 section 6, RFC 5321 section 4.2.3. */
+const MECHANISM_REFUSED = new Set([500, 501, 502, 504, 534, 538]);
 
 interface Refusal {
   readonly mechanism: string;
@@ -38,7 +43,7 @@ interface Refusal {
 }
 
 /**
- * Logs in with the strongest mechanism; when the server refuses it over TLS, with the next, each once. A token callback is asked once
+ * Logs in with the strongest mechanism; when the server refuses it over TLS, with one that sends the password another way. A token callback is asked once
  * more, with `force`, when its token is refused. Resolves with the mechanism's name.
  *
  * Rejects with AuthError: refused (the reply of the first refusal), nothing suitable offered, or a server that cannot prove itself.
@@ -47,10 +52,12 @@ export async function saslLogin(exchange: SaslExchange, options: LoginOptions): 
   const { credentials, secure } = options;
   const candidates = chooseMechanisms(options);
   let refusal: Refusal | undefined;
+  const refusedKinds = new Set<Mechanism['secrecy']>();
   for (const mechanism of candidates) {
+    if (refusedKinds.has(mechanism.secrecy)) continue;
     let force = false;
     for (;;) {
-      const secret = await secretOf(credentials, force, options.signal);
+      const secret = await secretOf(credentials, force, options);
       const client = mechanism.client({
         user: credentials.user,
         secret,
@@ -62,7 +69,12 @@ export async function saslLogin(exchange: SaslExchange, options: LoginOptions): 
       if (failed === undefined) return mechanism.name;
       refusal ??= failed;
       if (failed.temporary) throw refused(refusal, options);
-      if (force || typeof credentials.token !== 'function') break;
+      if (force || typeof credentials.token !== 'function') {
+        // Every attempt counts towards a lockout. A server may hold the password in a form that hashed mechanisms cannot use, so
+        // one of each kind is tried; more only where it was the mechanism that was refused.
+        if (!MECHANISM_REFUSED.has(Number(failed.reply.code))) refusedKinds.add(mechanism.secrecy);
+        break;
+      }
       force = true;
     }
     // Stepping down to a weaker mechanism is safe only where nobody can have forged the refusal.
@@ -71,8 +83,13 @@ export async function saslLogin(exchange: SaslExchange, options: LoginOptions): 
   throw refused(refusal as Refusal, options);
 }
 
-async function secretOf(credentials: Credentials, force: boolean, signal: AbortSignal | undefined): Promise<string> {
-  if (typeof credentials.token === 'function') return credentials.token({ force, signal });
+async function secretOf(credentials: Credentials, force: boolean, options: LoginOptions): Promise<string> {
+  if (typeof credentials.token === 'function') {
+    const asked = Promise.resolve(credentials.token({ force, signal: options.signal }));
+    const token = await (options.wait === undefined ? asked : options.wait(asked));
+    if (typeof token !== 'string') throw new UsageError(`the token function must give a string; got ${typeof token}`);
+    return token;
+  }
   const secret = credentials.token ?? credentials.password ?? '';
   return secret instanceof Secret ? secret.reveal() : secret;
 }

@@ -48,7 +48,9 @@ const MAX_AUTH_LINE = 512;
 export class SmtpClient implements AsyncDisposable {
   readonly #connection: Connection;
   readonly #target: ResolvedSmtpTarget;
-  readonly #queue = new SerialQueue();
+  /** An idle connection does not keep the process alive. */
+  readonly #queue = new SerialQueue((busy) => (busy ? this.#connection.ref() : this.#connection.unref()));
+  #leaving = false;
   #decodeReply: Decoder<Reply>;
   #capabilities = new Capabilities();
   #greeting = '';
@@ -97,6 +99,7 @@ export class SmtpClient implements AsyncDisposable {
       await client.#hello(call);
       if (endpoint.tls === 'starttls') await client.#startTls(resolved.tls, call);
       if (resolved.credentials !== undefined) await client.#login(resolved.credentials, call);
+      connection.unref();
       return client;
     } catch (error) {
       connection.destroy();
@@ -138,6 +141,7 @@ export class SmtpClient implements AsyncDisposable {
    * SmtpSendError when it has taken it for none, or when nobody can know (`deliveryUnknown`).
    */
   send(envelope: SmtpEnvelope, message: SmtpMessage, options: SendOptions = {}): Promise<SendResult> {
+    if (this.#leaving) return Promise.reject(this.#left());
     return sendMessage(this.#host, envelope, message, options);
   }
 
@@ -184,7 +188,8 @@ export class SmtpClient implements AsyncDisposable {
       expect(this.#connection, 'DATA', await this.#command(['DATA'], call), 300);
       const encoder = new DottedEncoder();
       try {
-        for await (const chunk of prepared.open(call.signal)) await this.#connection.write(encoder.push(chunk), call);
+        for await (const chunk of this.#connection.pull(prepared.open(call.signal), call))
+          await this.#connection.write(encoder.push(chunk), call);
         await this.#connection.write([{ bytes: encoder.end(), shown: '.' }], call);
       } catch (error) {
         this.#connection.destroy(error as Error);
@@ -230,11 +235,17 @@ export class SmtpClient implements AsyncDisposable {
     return this.#run(call, () => this.#command([verb, ...args], call));
   }
 
-  /** Takes leave and closes. Never rejects, and waits no longer than a second for the server. */
+  /**
+   * Takes leave and closes, behind the calls made before it; later ones are refused. Never rejects, and waits no longer than a second for
+   * the server's farewell.
+   */
   async quit(): Promise<void> {
+    this.#leaving = true;
     if (this.#connection.open && !this.#connection.ended) {
       try {
-        await this.#queue.run(async () => this.#command(['QUIT'], { timeoutMs: 1000 }));
+        await this.#queue.run(async () => {
+          if (this.#connection.open) await this.#command(['QUIT'], { timeoutMs: 1000 });
+        });
       } catch {
         // Leaving anyway.
       }
@@ -252,12 +263,23 @@ export class SmtpClient implements AsyncDisposable {
   }
 
   #run<T>(call: CallOptions, work: () => Promise<T>): Promise<T> {
+    if (this.#leaving) return Promise.reject(this.#left());
     return this.#queue.run({
       signal: call.signal,
       run: () => {
         this.#checkIdle();
         return work();
       },
+    });
+  }
+
+  #left(): ClosedError {
+    const { host, port } = this.#connection;
+    return new ClosedError(`quit was called: the SMTP connection to ${host}:${port} takes no more commands`, {
+      protocol: 'SMTP',
+      host,
+      port,
+      temporary: false,
     });
   }
 
@@ -337,10 +359,9 @@ export class SmtpClient implements AsyncDisposable {
     try {
       reply = await connection.read(detectTls(this.#decodeReply), { ...call, phase: 'greeting', timeoutMs });
     } catch (error) {
-      const hint =
-        !connection.secure && this.#target.endpoint.port === 465
-          ? "port 465 expects TLS from the first byte: use smtps:// or tls: 'implicit'"
-          : undefined;
+      const hint = connection.secure
+        ? undefined
+        : "a server that says nothing may be waiting for TLS from the first byte: use smtps:// or tls: 'implicit'";
       throw addContext(error, { hint: error instanceof PostwireError && error.code !== 'PROTOCOL' ? hint : undefined });
     }
     if (reply.code !== 220)
@@ -419,6 +440,7 @@ export class SmtpClient implements AsyncDisposable {
         port: connection.port,
         maxRounds: connection.limits.saslRounds,
         signal: call.signal,
+        wait: (promise) => connection.waitFor(promise, 'command', call),
       });
     } catch (error) {
       throw addContext(error, { ...context, transcript: connection.transcript.last() });
@@ -427,9 +449,14 @@ export class SmtpClient implements AsyncDisposable {
 
   #saslExchange(call: CallOptions): SaslExchange {
     const connection = this.#connection;
+    /** A server may echo what it was sent: that shows nowhere. */
+    const answer = async (sent: string): Promise<SaslAnswer> => {
+      connection.transcript.hide(sent);
+      return toAnswer(await this.#readReply('AUTH', call), (text) => connection.transcript.mask(text));
+    };
     const respond = async (response: Uint8Array): Promise<SaslAnswer> => {
       await connection.write([encodeResponse(response)], call);
-      return toAnswer(await this.#readReply('AUTH', call));
+      return answer(base64(response));
     };
     return {
       begin: async (mechanism, initial) => {
@@ -440,13 +467,13 @@ export class SmtpClient implements AsyncDisposable {
           [encodeSmtpCommand('AUTH', mechanism, ...(encoded === undefined || tooLong ? [] : [secret(encoded)]))],
           call,
         );
-        const answer = toAnswer(await this.#readReply('AUTH', call));
-        return tooLong && answer.kind === 'challenge' ? respond(initial as Uint8Array) : answer;
+        const first = await answer(encoded ?? '');
+        return tooLong && first.kind === 'challenge' ? respond(initial as Uint8Array) : first;
       },
       respond,
       cancel: async () => {
         await connection.write([encodeSmtpCommand('*')], call);
-        return toAnswer(await this.#readReply('AUTH', call));
+        return answer('');
       },
     };
   }
@@ -467,10 +494,14 @@ function encodeResponse(response: Uint8Array): ReturnType<typeof encodeMail> {
   return { bytes: new TextEncoder().encode(`${text}\r\n`), shown: text === '' ? '' : '***' };
 }
 
-function toAnswer(reply: Reply): SaslAnswer {
+function toAnswer(reply: Reply, mask: (text: string) => string): SaslAnswer {
   if (reply.code === 235) return { kind: 'success' };
   if (reply.code !== 334)
-    return { kind: 'failure', reply: toErrorReply(reply), temporary: reply.code >= 400 && reply.code < 500 };
+    return {
+      kind: 'failure',
+      reply: { ...toErrorReply(reply), text: mask(reply.lines.join('\n')) },
+      temporary: reply.code >= 400 && reply.code < 500,
+    };
   const text = reply.lines.join('').trim();
   if (!/^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/.test(text)) {
     return { kind: 'malformed', text };

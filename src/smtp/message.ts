@@ -1,7 +1,7 @@
 import { isAscii } from 'node:buffer';
 import { UsageError } from '../errors.ts';
 import { type ByteSource, iterateBytes } from '../wire/byte-stream.ts';
-import { encodeText, indexOfBytes } from '../wire/bytes.ts';
+import { CR, LF, encodeText, indexOfByte, indexOfBytes } from '../wire/bytes.ts';
 
 /** A message to send: held, or streamed with what is known of it. `compose()` gives one. */
 export type SmtpMessage =
@@ -35,7 +35,7 @@ export function prepareMessage(message: SmtpMessage): PreparedMessage {
     const eightBit = !isAscii(held);
     return {
       held,
-      sizeBytes: held.length,
+      sizeBytes: wireLength(held),
       eightBit,
       headerUtf8: eightBit && !isAscii(headerOf(held)),
       open: () => iterateBytes(held),
@@ -59,6 +59,15 @@ export function prepareMessage(message: SmtpMessage): PreparedMessage {
     headerUtf8: undefined,
     open: () => iterateBytes(message as ByteSource, 'the message'),
   };
+}
+
+/** Length with every line end as CRLF. A message whose first line ends with CRLF is taken to have no other: SIZE is an estimate (RFC 1870). */
+function wireLength(message: Uint8Array): number {
+  let lf = indexOfByte(message, LF);
+  if (lf < 0 || message[lf - 1] === CR) return message.length;
+  let length = message.length;
+  for (; lf >= 0; lf = indexOfByte(message, LF, lf + 1)) if (message[lf - 1] !== CR) length++;
+  return length;
 }
 
 function headerOf(message: Uint8Array): Uint8Array {

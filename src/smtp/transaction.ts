@@ -4,16 +4,17 @@ import {
   PostwireError,
   ProtocolError,
   ReplyError,
-  TimeoutError,
   UnsupportedError,
   UsageError,
   addContext,
   messageOf,
 } from '../errors.ts';
-import type { CallOptions, Connection } from '../socket/connection.ts';
+import { type CallOptions, type Connection, checkCall } from '../socket/connection.ts';
+import { notify } from '../socket/notify.ts';
 import type { QueueTask, SerialQueue } from '../socket/serial-queue.ts';
 import { checkAddrSpec, needsSmtpUtf8 } from '../wire/addr-spec.ts';
 import type { ShownBytes } from '../wire/arguments.ts';
+import { latin1 } from '../wire/bytes.ts';
 import type { Capabilities } from '../wire/capabilities.ts';
 import { parseDecimal } from '../wire/limits.ts';
 import { DottedEncoder } from '../wire/dotted.ts';
@@ -62,6 +63,8 @@ export interface TransactionHost {
 const ONE_FLIGHT_BYTES = 256 * 1024;
 /** Pieces in which a held message is written, so that a server's early no is heard. */
 const CHUNK = 256 * 1024;
+/** How much of a streamed chunk is searched for the end of the header. */
+const HEADER_WATCH = 1024 * 1024;
 /** RFC 5321 section 4.5.3.2.6 allows ten minutes for the reply to the final dot; a lost one leaves delivery unknown. */
 const FINAL_REPLY_FACTOR = 5;
 
@@ -96,6 +99,7 @@ class Transaction implements QueueTask<SendResult> {
   readonly #rcpts: readonly ShownBytes[];
   readonly #pipelining: boolean;
   readonly #bdat: boolean;
+  readonly #utf8: boolean;
   readonly signal: AbortSignal | undefined;
   #results: RecipientResult[] = [];
   /** True once anything of ours has left. */
@@ -110,6 +114,9 @@ class Transaction implements QueueTask<SendResult> {
     this.#message = message;
     this.#options = options;
     this.signal = options.signal;
+    checkCall(options);
+    if (options.onProgress !== undefined && typeof options.onProgress !== 'function')
+      throw new UsageError('onProgress must be a function');
     const { capabilities, connection } = host;
     this.#from = envelope.from === '' ? '' : checkAddrSpec('envelope.from', envelope.from);
     const to = typeof envelope.to === 'string' ? [envelope.to] : envelope.to;
@@ -160,6 +167,7 @@ class Transaction implements QueueTask<SendResult> {
       ...options.mailParameters,
     });
     this.#rcpts = this.#to.map((address) => encodeRcpt(address, options.rcptParameters?.(address)));
+    this.#utf8 = utf8;
     this.#pipelining = capabilities.has('PIPELINING');
     this.#bdat = this.#chooseBdat();
   }
@@ -223,7 +231,7 @@ class Transaction implements QueueTask<SendResult> {
     }
     await this.#write([this.#mail]);
     const mailReply = await this.#read('MAIL FROM');
-    if (mailReply.code < 300) {
+    if (isOk(mailReply)) {
       for (const [index, rcpt] of this.#rcpts.entries()) {
         await this.#write([rcpt]);
         this.#noteRcpt(index, await this.#read('RCPT TO'));
@@ -244,7 +252,7 @@ class Transaction implements QueueTask<SendResult> {
     const final = await this.#readFinal();
     this.#progress(held.length);
     // Where nobody was accepted, what it says of the message is only an echo.
-    if (mailReply.code >= 300 || !this.#anyAccepted()) throw await this.#refuseAll(mailReply);
+    if (!isOk(mailReply) || !this.#anyAccepted()) throw await this.#refuseAll(mailReply);
     return this.#finish(final, held.length);
   }
 
@@ -253,13 +261,13 @@ class Transaction implements QueueTask<SendResult> {
     const mailReply = await this.#read('MAIL FROM');
     for (const index of this.#to.keys()) {
       const reply = await this.#read('RCPT TO');
-      this.#noteRcpt(index, mailReply.code < 300 ? reply : mailReply);
+      this.#noteRcpt(index, isOk(mailReply) ? reply : mailReply);
     }
     return mailReply;
   }
 
   #noteRcpt(index: number, reply: Reply): void {
-    const accepted = reply.code < 300;
+    const accepted = isOk(reply);
     this.#results[index] = {
       address: this.#to[index] as string,
       status: accepted ? 'accepted' : 'refused',
@@ -275,7 +283,7 @@ class Transaction implements QueueTask<SendResult> {
   async #afterEnvelope(mailReply: Reply, dataSent: boolean): Promise<SendResult> {
     const refused = this.#results.find((result) => result.status === 'refused');
     const stop =
-      mailReply.code >= 300 || !this.#anyAccepted() || (this.#options.onPartial === 'abort' && refused !== undefined);
+      !isOk(mailReply) || !this.#anyAccepted() || (this.#options.onPartial === 'abort' && refused !== undefined);
     if (stop) {
       if (dataSent) {
         const reply = await this.#read('DATA');
@@ -306,6 +314,7 @@ class Transaction implements QueueTask<SendResult> {
     const watch = this.#watcher();
     let length = 0;
     let last: Uint8Array[] = [];
+    this.#listen();
     this.#bodyBegun = true;
     for await (const chunk of this.#chunks()) {
       if (last.length > 0) {
@@ -371,7 +380,7 @@ class Transaction implements QueueTask<SendResult> {
 
   async #readChunkReply(): Promise<void> {
     const reply = await this.#read('BDAT');
-    if (reply.code < 300) return;
+    if (isOk(reply)) return;
     this.#results = this.#results.map((result) =>
       result.status === 'accepted' ? this.#refusedBy(result.address, reply) : result,
     );
@@ -382,45 +391,91 @@ class Transaction implements QueueTask<SendResult> {
 
   async *#chunks(): AsyncIterable<Uint8Array> {
     const { held } = this.#message;
-    if (held === undefined) yield* this.#message.open(this.signal);
-    else
+    if (held !== undefined) {
       for (let at = 0; at < held.length; at += CHUNK)
         yield at === 0 && held.length <= CHUNK ? held : held.subarray(at, at + CHUNK);
+      return;
+    }
+    const source = new AbortController();
+    let whole = false;
+    try {
+      yield* this.#host.connection.pull(this.#message.open(source.signal), {
+        signal: this.signal,
+        timeoutMs: this.#options.timeoutMs,
+      });
+      whole = true;
+    } finally {
+      // Lets a stalled source go.
+      if (!whole) source.abort(new ClosedError('the message is no longer being sent'));
+    }
   }
 
   /** Watches a stream for what its server cannot take; a held message was looked at before. */
   #watcher(): (chunk: Uint8Array) => void {
     const { capabilities, connection } = this.#host;
-    const eightBitOk = capabilities.has('8BITMIME') || this.#message.held !== undefined;
-    if (eightBitOk) return () => undefined;
+    if (this.#message.held !== undefined) return () => undefined;
+    const where = `${connection.host}:${connection.port}`;
+    const eightBitOk = capabilities.has('8BITMIME');
+    let inHeader = !this.#utf8;
+    let tail = '';
     return (chunk) => {
-      if (isAscii(chunk)) return;
-      throw new UnsupportedError(
-        `the message turned out to have 8-bit data, and ${connection.host}:${connection.port} does not offer 8BITMIME; nothing was delivered`,
-        { reason: '8BITMIME' },
-      );
+      const clean = isAscii(chunk);
+      if (!clean && !eightBitOk)
+        throw new UnsupportedError(
+          `the message turned out to have 8-bit data, and ${where} does not offer 8BITMIME; nothing was delivered`,
+          { reason: '8BITMIME' },
+        );
+      if (!inHeader) return;
+      const text = tail + latin1(chunk, 0, Math.min(chunk.length, HEADER_WATCH));
+      const end = /\r?\n\r?\n/.exec(text);
+      const header = end === null ? text : text.slice(0, end.index);
+      if (/[^\u0000-\u007f]/.test(header))
+        throw new UnsupportedError(
+          `the header of the streamed message turned out to have characters beyond ASCII; say needsSmtpUtf8: true beforehand. Nothing was delivered`,
+          { reason: 'SMTPUTF8' },
+        );
+      inHeader = end === null && chunk.length <= HEADER_WATCH;
+      tail = text.slice(-3);
     };
   }
 
   #checkLength(length: number): void {
-    const { sizeBytes } = this.#message;
-    if (sizeBytes !== undefined && length > sizeBytes)
+    const { held, sizeBytes } = this.#message;
+    if (held === undefined && sizeBytes !== undefined && length !== sizeBytes)
       throw new UsageError(`the message was declared as ${sizeBytes} bytes and is ${length}; nothing was delivered`);
   }
 
   #progress(bytes: number): void {
-    this.#options.onProgress?.({ bytes, totalBytes: this.#message.sizeBytes, item: 'message' });
+    const { onProgress } = this.#options;
+    if (onProgress !== undefined)
+      notify('onProgress', onProgress, { bytes, totalBytes: this.#message.sizeBytes, item: 'message' });
   }
 
   /** Writes body bytes, and listens for a server that says no in the middle. */
   async #writeBody(parts: readonly Uint8Array[]): Promise<void> {
     if (parts.length === 0) return;
     await this.#write(parts);
+    this.#listen();
+  }
+
+  /** Before the end of the message the server may say no, and nothing else. */
+  #listen(): void {
     const early = this.#host.tryReadReply();
     if (early !== undefined) throw this.#earlyReply(early);
   }
 
   #earlyReply(reply: Reply): Error {
+    if (reply.code < 400) {
+      const { host, port } = this.#host.connection;
+      return new ProtocolError(
+        `SMTP server ${host}:${port} answered a message that it does not have yet: ${formatReply(reply)}`,
+        {
+          protocol: 'SMTP',
+          reason: 'OUT_OF_STEP',
+          temporary: true,
+        },
+      );
+    }
     this.#results = this.#results.map((result) =>
       result.status === 'accepted' ? this.#refusedBy(result.address, reply) : result,
     );
@@ -457,7 +512,7 @@ class Transaction implements QueueTask<SendResult> {
   }
 
   #finish(reply: Reply, sizeBytes: number): SendResult {
-    if (reply.code >= 300) {
+    if (!isOk(reply)) {
       this.#results = this.#results.map((result) =>
         result.status === 'accepted' ? this.#refusedBy(result.address, reply) : result,
       );
@@ -480,7 +535,7 @@ class Transaction implements QueueTask<SendResult> {
   }
 
   async #refuseAll(mailReply: Reply): Promise<Error> {
-    if (mailReply.code >= 300) {
+    if (!isOk(mailReply)) {
       this.#results = this.#to.map((address) => this.#refusedBy(address, mailReply));
       await this.#reset();
       return this.#refusal(`MAIL FROM <${this.#from}>`, mailReply);
@@ -505,7 +560,7 @@ class Transaction implements QueueTask<SendResult> {
     try {
       await this.#write([RSET]);
       const reply = await this.#read('RSET');
-      if (reply.code >= 300) this.#host.connection.destroy();
+      if (!isOk(reply)) this.#host.connection.destroy();
     } catch {
       this.#host.connection.destroy();
     }
@@ -545,21 +600,11 @@ class Transaction implements QueueTask<SendResult> {
       this.#results = this.#to.map((address, index) =>
         known[index]?.status === 'refused' ? known[index] : this.#refusedBy(address, reply),
       );
-      return this.#refusal(this.#bodySent ? 'the message' : (error.command ?? 'the transaction'), reply);
+      return this.#refusal(error.command ?? 'the message', reply);
     }
     if (!this.#bodySent) return error;
-    // The whole message has left. Without its reply nobody knows.
-    if (!(error instanceof PostwireError) && error !== this.signal?.reason) return error;
-    const code =
-      error instanceof TimeoutError
-        ? 'TIMEOUT'
-        : error instanceof ProtocolError
-          ? 'PROTOCOL'
-          : error instanceof ClosedError
-            ? 'CLOSED'
-            : error instanceof PostwireError
-              ? error.code
-              : 'ABORTED';
+    // The whole message has left. Without its reply nobody knows, whatever ended the wait.
+    const code = error instanceof PostwireError ? error.code : 'ABORTED';
     const { connection } = this.#host;
     return new SmtpSendError(
       code,
@@ -571,9 +616,12 @@ class Transaction implements QueueTask<SendResult> {
         phase: 'command',
         reason: 'DELIVERY_UNKNOWN',
         deliveryUnknown: true,
-        recipients: this.#results.map((result) =>
-          result.status === 'accepted' ? { ...result, status: 'unknown', temporary: false } : result,
-        ),
+        recipients: this.#to.map((address, index) => {
+          const known = this.#results[index];
+          return known?.status === 'refused'
+            ? known
+            : { address, status: 'unknown', reply: undefined, temporary: false };
+        }),
         transcript: connection.transcript.last(),
         hint: 'ask the recipient or the server before sending it again: a second copy may arrive',
         cause: error,
@@ -581,6 +629,9 @@ class Transaction implements QueueTask<SendResult> {
     );
   }
 }
+
+/** RFC 5321 section 4.2.1: only the second hundred is a yes. */
+const isOk = (reply: Reply): boolean => reply.code >= 200 && reply.code < 300;
 
 const DATA = encodeSmtpCommand('DATA');
 const RSET = encodeSmtpCommand('RSET');

@@ -5,6 +5,7 @@ import {
   PostwireError,
   ProtocolError,
   TimeoutError,
+  UsageError,
   addContext,
   messageOf,
 } from '../errors.ts';
@@ -14,7 +15,7 @@ import { ByteStream } from '../wire/byte-stream.ts';
 import type { BodySpan } from '../wire/dotted.ts';
 import { type Limits, resolveLimits } from '../wire/limits.ts';
 import { formatHostPort } from './address.ts';
-import { Deadline, type Timeouts, formatMs, resolveTimeouts } from './deadlines.ts';
+import { Deadline, type TimeoutOptions, type Timeouts, formatMs, resolveTimeouts, timerMs } from './deadlines.ts';
 import { type ServerTlsOptions, type TlsOptions, acceptTls, beginTls } from './tls.ts';
 import { type Trace, Transcript } from './transcript.ts';
 import { DONE, type TlsInfo, type Transport } from './transport.ts';
@@ -43,7 +44,7 @@ export interface ConnectionOptions {
   readonly role?: 'client' | 'server' | undefined;
   readonly host?: string | undefined;
   readonly port?: number | undefined;
-  readonly timeouts?: Partial<Timeouts> | undefined;
+  readonly timeouts?: TimeoutOptions | undefined;
   readonly limits?: Partial<Limits> | undefined;
   readonly trace?: Trace | undefined;
   /** When the connect deadline falls due, as `performance.now()` counts. */
@@ -88,6 +89,10 @@ export class Connection implements AsyncDisposable {
   #body: object | undefined;
   /** True after a failed write: what had arrived may still be read. After every other failure nothing is. */
   #lastWords = false;
+  /** True once the transport has closed by itself. */
+  #peerGone = false;
+  /** Rejects the wait for something of the caller's: a source of bytes, a token. */
+  #interrupt: ((error: Error) => void) | undefined;
 
   constructor(transport: Transport, options: ConnectionOptions = {}) {
     this.#transport = transport;
@@ -105,7 +110,7 @@ export class Connection implements AsyncDisposable {
     this.#queue.observer = this.#observe;
     this.#watch(transport);
     if (this.timeouts.totalMs !== Number.POSITIVE_INFINITY) {
-      this.#total = setTimeout(() => this.#expire('total', this.timeouts.totalMs), this.timeouts.totalMs);
+      this.#total = setTimeout(() => this.#expire('total', this.timeouts.totalMs), timerMs(this.timeouts.totalMs));
       this.#total.unref();
     }
   }
@@ -129,7 +134,7 @@ export class Connection implements AsyncDisposable {
 
   /** True until a failure, the peer or a call to `close` ended it. */
   get open(): boolean {
-    return this.#failure === undefined;
+    return this.#failure === undefined && !this.#peerGone;
   }
 
   /** What ended it; undefined while it is open. */
@@ -222,6 +227,45 @@ export class Connection implements AsyncDisposable {
   }
 
   /**
+   * Waits for something that is not the peer's, a source of bytes or a token, which may never come: the deadline, the signal and the
+   * end of the connection end the wait too. One such wait at a time.
+   */
+  async waitFor<T>(promise: Promise<T>, phase: Phase = 'bodyIdle', options: CallOptions = {}): Promise<T> {
+    if (this.#failure !== undefined) throw this.#closedError();
+    const timeoutMs = options.timeoutMs ?? this.timeouts[`${phase === 'tls' ? 'connect' : phase}Ms`];
+    const release = this.#guard(this.#writeDeadline, options.signal, phase, timeoutMs);
+    try {
+      return await new Promise<T>((resolve, reject) => {
+        this.#interrupt = reject;
+        promise.then(resolve, reject);
+        if (this.#failure !== undefined) reject(this.#failure);
+      });
+    } finally {
+      this.#interrupt = undefined;
+      release();
+    }
+  }
+
+  /** The chunks of a source that is being sent. Watched as the peer is: it may stall, and then must not hold up everything. */
+  async *pull(source: AsyncIterable<Uint8Array>, options: CallOptions = {}): AsyncIterable<Uint8Array> {
+    const iterator = source[Symbol.asyncIterator]();
+    let finished = false;
+    try {
+      for (;;) {
+        const result = await this.waitFor(iterator.next(), 'bodyIdle', options);
+        if (result.done === true) {
+          finished = true;
+          return;
+        }
+        yield result.value;
+      }
+    } finally {
+      // Not awaited: a source that stalls may stall here too.
+      if (!finished) Promise.resolve(iterator.return?.()).catch(() => undefined);
+    }
+  }
+
+  /**
    * A streamed body: spans as they come, with back-pressure. It holds the connection until its last span is read; giving it up earlier
    * reads on for a little, then closes the connection.
    */
@@ -300,7 +344,7 @@ export class Connection implements AsyncDisposable {
     const timer =
       timeoutMs === Number.POSITIVE_INFINITY
         ? undefined
-        : setTimeout(() => controller.abort(this.#timeout('tls', timeoutMs)), timeoutMs);
+        : setTimeout(() => controller.abort(this.#timeout('tls', timeoutMs)), timerMs(timeoutMs));
     const onAbort = (): void => controller.abort(call.signal?.reason);
     call.signal?.addEventListener('abort', onAbort);
     const plain = this.#transport;
@@ -421,6 +465,7 @@ export class Connection implements AsyncDisposable {
 
   /** Arms the deadline and the signal around a wait; both close the connection. Returns the release. */
   #guard(deadline: Deadline, signal: AbortSignal | undefined, phase: Phase, timeoutMs: number): () => void {
+    checkCall({ signal, timeoutMs });
     if (signal?.aborted === true) this.destroy(signal.reason as Error);
     deadline.arm(timeoutMs, () => this.#expire(phase, timeoutMs));
     if (signal === undefined) return () => deadline.disarm();
@@ -509,6 +554,7 @@ export class Connection implements AsyncDisposable {
       // A transport that was wrapped or upgraded is not the connection's end.
       if (transport !== this.#transport) return;
       this.#poll();
+      this.#peerGone = true;
       if (error === undefined || error === this.#failure)
         this.#end({ by: this.#failure === undefined ? 'peer' : 'us' });
       else this.#end({ by: 'error', error: this.#failure ?? error });
@@ -519,8 +565,23 @@ export class Connection implements AsyncDisposable {
     this.#deadline.clear();
     this.#writeDeadline.clear();
     clearTimeout(this.#total);
+    this.#interrupt?.(this.#failure ?? this.#closedError());
     this.#settleClosed(reason);
   }
+}
+
+/** UsageError unless the timeout is a positive number and the signal a signal. */
+export function checkCall(call: CallOptions): void {
+  const { timeoutMs } = call;
+  if (timeoutMs !== undefined && !(typeof timeoutMs === 'number' && timeoutMs > 0)) {
+    throw new UsageError(`timeoutMs must be a positive number of milliseconds; got ${JSON.stringify(timeoutMs)}`);
+  }
+  checkSignal(call.signal);
+}
+
+export function checkSignal(signal: AbortSignal | undefined): void {
+  if (signal !== undefined && typeof signal?.addEventListener !== 'function')
+    throw new UsageError('signal must be an AbortSignal');
 }
 
 function isSystemError(error: unknown): boolean {

@@ -26,8 +26,11 @@ export const defaultTimeouts: Timeouts = {
   totalMs: Number.POSITIVE_INFINITY,
 };
 
+/** Timeouts to change; what is undefined keeps its default. */
+export type TimeoutOptions = { readonly [Phase in keyof Timeouts]?: number | undefined };
+
 /** Fills in the defaults; UsageError for an unknown phase or a value that is not a positive number. */
-export function resolveTimeouts(given: Partial<Timeouts> = {}): Timeouts {
+export function resolveTimeouts(given: TimeoutOptions = {}): Timeouts {
   checkOptions('timeouts', given, Object.keys(defaultTimeouts));
   for (const [name, value] of Object.entries(given)) {
     if (value !== undefined && (typeof value !== 'number' || !(value > 0))) {
@@ -52,8 +55,7 @@ export class Deadline {
 
   arm(timeoutMs: number, onExpire: () => void): void {
     if (timeoutMs === Number.POSITIVE_INFINITY) return;
-    // Node's timers hold 31 bits.
-    const delayMs = Math.min(timeoutMs, 2 ** 31 - 1);
+    const delayMs = timerMs(timeoutMs);
     const now = performance.now();
     this.#dueAt = now + delayMs;
     this.#onExpire = onExpire;
@@ -97,6 +99,9 @@ export class Deadline {
     onExpire();
   };
 }
+
+/** What a timer takes: 31 bits of milliseconds; Infinity, and what is longer, is the longest it can wait. */
+export const timerMs = (milliseconds: number): number => Math.min(milliseconds, 2 ** 31 - 1);
 
 /** 1500 → '1.5 s'. */
 export function formatMs(milliseconds: number): string {

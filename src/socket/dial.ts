@@ -1,19 +1,19 @@
-import { type Socket, connect } from 'node:net';
+import { type Socket, connect, isIP } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { ConnectError, TimeoutError, addContext, messageOf } from '../errors.ts';
+import { ConnectError, TimeoutError, UsageError, addContext, messageOf } from '../errors.ts';
 import type { Limits } from '../wire/limits.ts';
 import { resolveLimits } from '../wire/limits.ts';
 import { formatHostPort } from './address.ts';
-import { Connection } from './connection.ts';
-import { type Timeouts, formatMs, resolveTimeouts } from './deadlines.ts';
-import { type Lookup, raceConnect } from './happy-eyeballs.ts';
+import { Connection, checkSignal } from './connection.ts';
+import { type TimeoutOptions, formatMs, resolveTimeouts, timerMs } from './deadlines.ts';
+import { type Lookup, abortable, raceConnect } from './happy-eyeballs.ts';
 import { type TlsOptions, beginTls } from './tls.ts';
 import type { Trace } from './transcript.ts';
 import { StreamTransport } from './transport.ts';
 
 /** What every client takes beside its own options. */
 export interface DialOptions {
-  readonly timeouts?: Partial<Timeouts> | undefined;
+  readonly timeouts?: TimeoutOptions | undefined;
   readonly limits?: Partial<Limits> | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly trace?: Trace | undefined;
@@ -60,6 +60,7 @@ export interface DialTarget {
  */
 export async function dial(target: DialTarget, options: DialOptions = {}): Promise<Connection> {
   const protocol = target.protocol ?? 'TCP';
+  checkDialOptions(options);
   const timeouts = resolveTimeouts(options.timeouts);
   const limits = resolveLimits(options.limits);
   const peer = { protocol, host: target.host, port: target.port };
@@ -82,7 +83,7 @@ export async function dial(target: DialTarget, options: DialOptions = {}): Promi
               hint: phase === 'tls' ? tlsHint(target.port) : blocked,
             }),
           );
-        }, timeouts.connectMs);
+        }, timerMs(timeouts.connectMs));
   const connectBy = performance.now() + timeouts.connectMs;
   const onAbort = (): void => controller.abort(options.signal?.reason);
   if (options.signal?.aborted === true) onAbort();
@@ -112,13 +113,32 @@ export async function dial(target: DialTarget, options: DialOptions = {}): Promi
   }
 }
 
+function checkDialOptions(options: DialOptions): void {
+  const { family, keepAliveMs, localAddress, signal } = options;
+  if (family !== undefined && family !== 4 && family !== 6)
+    throw new UsageError(`family must be 4 or 6; got ${JSON.stringify(family)}`);
+  if (keepAliveMs !== undefined && !(Number.isFinite(keepAliveMs) && keepAliveMs >= 0))
+    throw new UsageError(`keepAliveMs must be 0 or more milliseconds; got ${String(keepAliveMs)}`);
+  if (localAddress !== undefined && isIP(localAddress) === 0)
+    throw new UsageError(`localAddress must be an IP address; got ${JSON.stringify(localAddress)}`);
+  checkSignal(signal);
+}
+
 async function openStream(
   target: DialTarget,
   options: DialOptions,
   maxAttempts: number,
   signal: AbortSignal,
 ): Promise<Duplex> {
-  if (options.connect !== undefined) return options.connect({ host: target.host, port: target.port, signal });
+  if (options.connect !== undefined) {
+    const given = Promise.resolve(options.connect({ host: target.host, port: target.port, signal }));
+    // One that comes after we gave up is not left open.
+    void given.then((late) => signal.aborted && late?.destroy?.()).catch(ignore);
+    const stream = await abortable(given, signal);
+    if (typeof stream?.pipe !== 'function' || typeof stream.write !== 'function')
+      throw new UsageError('connect must give a duplex stream');
+    return stream;
+  }
   const socket =
     target.path === undefined
       ? await raceConnect({
@@ -170,6 +190,8 @@ function connectUnix(path: string, protocol: string, signal: AbortSignal): Promi
     });
   });
 }
+
+const ignore = (): void => {};
 
 function tlsHint(port: number): string {
   return `the server on port ${port} does not answer TLS: it may speak plaintext first; try tls: 'starttls'`;

@@ -1,6 +1,6 @@
 import { lookup as systemLookup } from 'node:dns/promises';
 import { type Socket, connect, isIP } from 'node:net';
-import { ConnectError, messageOf } from '../errors.ts';
+import { ConnectError, UsageError, messageOf } from '../errors.ts';
 import { formatHostPort } from './address.ts';
 
 export interface ResolvedAddress {
@@ -109,7 +109,11 @@ export async function raceConnect(options: RaceOptions): Promise<Socket> {
 async function resolve(options: RaceOptions): Promise<readonly ResolvedAddress[]> {
   const { host, port, protocol, family, signal } = options;
   const literal = isIP(host);
-  if (literal !== 0) return [{ address: host, family: literal }];
+  if (literal !== 0) {
+    if (family !== undefined && family !== literal)
+      throw new UsageError(`${host} is an IPv${literal} address, and family asks for IPv${family}`);
+    return [{ address: host, family: literal }];
+  }
   const lookup = options.lookup ?? ((name) => systemLookup(name, { all: true, verbatim: true }));
   const details = { protocol, host, port, phase: 'connect' };
   let found: readonly ResolvedAddress[];
@@ -132,6 +136,8 @@ async function resolve(options: RaceOptions): Promise<readonly ResolvedAddress[]
       cause: error,
     });
   }
+  if (!Array.isArray(found) || found.some((entry) => isIP(entry?.address) === 0))
+    throw new UsageError('lookup must give a list of { address, family }');
   const usable = family === undefined ? found : found.filter((address) => address.family === family);
   if (usable.length === 0) {
     throw new ConnectError(

@@ -15,7 +15,7 @@ export {
   type Phase,
   type ReadOptions,
 } from './connection.ts';
-export { type Timeouts, defaultTimeouts } from './deadlines.ts';
+export { type TimeoutOptions, type Timeouts, defaultTimeouts } from './deadlines.ts';
 export { type DialOptions, type DialTarget, dial } from './dial.ts';
 export type { Lookup, ResolvedAddress } from './happy-eyeballs.ts';
 export { type ConnectionHandler, type ListenOptions, Listener, listen } from './listener.ts';

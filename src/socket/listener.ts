@@ -4,7 +4,7 @@ import { ConnectError, UsageError, messageOf } from '../errors.ts';
 import type { Limits } from '../wire/limits.ts';
 import { formatHostPort, isLoopback } from './address.ts';
 import { Connection } from './connection.ts';
-import type { Timeouts } from './deadlines.ts';
+import type { TimeoutOptions } from './deadlines.ts';
 import { type ServerTlsOptions, serverOptions } from './tls.ts';
 import type { Trace } from './transcript.ts';
 import { StreamTransport } from './transport.ts';
@@ -20,7 +20,7 @@ export interface ListenOptions {
   /** TLS from the first byte. For STARTTLS, call `connection.startTls` in the handler. */
   readonly tls?: ServerTlsOptions | undefined;
   readonly protocol?: string | undefined;
-  readonly timeouts?: Partial<Timeouts> | undefined;
+  readonly timeouts?: TimeoutOptions | undefined;
   readonly limits?: Partial<Limits> | undefined;
   readonly trace?: Trace | undefined;
   readonly showReceived?: ((line: string) => string) | undefined;

@@ -23,7 +23,13 @@ interface Entry {
  */
 export class SerialQueue {
   readonly #waiting: Entry[] = [];
+  readonly #onChange: ((busy: boolean) => void) | undefined;
   #running = false;
+
+  /** `onChange` hears when work begins and when none is left. */
+  constructor(onChange?: (busy: boolean) => void) {
+    this.#onChange = onChange;
+  }
 
   get length(): number {
     return this.#waiting.length + (this.#running ? 1 : 0);
@@ -76,6 +82,7 @@ export class SerialQueue {
 
   async #work(): Promise<void> {
     this.#running = true;
+    this.#onChange?.(true);
     for (let entry = this.#waiting.shift(); entry !== undefined; entry = this.#waiting.shift()) {
       entry.release();
       try {
@@ -85,6 +92,7 @@ export class SerialQueue {
       }
     }
     this.#running = false;
+    this.#onChange?.(false);
   }
 }
 

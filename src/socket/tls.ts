@@ -39,22 +39,9 @@ export interface TlsOptions {
   readonly ciphers?: string | undefined;
   /** Application protocols to offer (ALPN). */
   readonly alpn?: readonly string[] | undefined;
-  /** A session to resume, from an earlier connection with the same settings. */
-  readonly session?: Buffer | undefined;
 }
 
-const tlsOptionNames = [
-  'ca',
-  'pin',
-  'certificate',
-  'key',
-  'passphrase',
-  'minVersion',
-  'serverName',
-  'ciphers',
-  'alpn',
-  'session',
-];
+const tlsOptionNames = ['ca', 'pin', 'certificate', 'key', 'passphrase', 'minVersion', 'serverName', 'ciphers', 'alpn'];
 
 /** A mode alone, or a mode with options. */
 export type TlsSetting = TlsMode | ({ readonly mode?: TlsMode | undefined } & TlsOptions);
@@ -121,7 +108,6 @@ export function beginTls(stream: Duplex, peer: TlsPeer, options: TlsOptions, sig
           key: options.key,
           passphrase: options.passphrase,
           ciphers: options.ciphers,
-          session: options.session,
           ALPNProtocols: options.alpn as string[] | undefined,
         }),
       });

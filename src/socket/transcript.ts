@@ -1,6 +1,7 @@
 import { channel } from 'node:diagnostics_channel';
 import { debuglog } from 'node:util';
-import { escapeControls, messageOf } from '../errors.ts';
+import { UsageError, escapeControls } from '../errors.ts';
+import { notify } from './notify.ts';
 import type { WirePart } from '../wire/arguments.ts';
 import { decodeText } from '../wire/bytes.ts';
 
@@ -44,6 +45,7 @@ export function formatTraceEntry(entry: Pick<TraceEntry, 'from' | 'text'>): stri
  */
 export class Transcript {
   readonly #kept: Kept[] = [];
+  readonly #hidden: string[] = [];
   readonly #connection = ++connections;
   readonly #protocol: string;
   readonly #we: 'C' | 'S';
@@ -58,6 +60,18 @@ export class Transcript {
     if (debug.enabled)
       this.#sinks.push((entry) => debug('%d %s %s', entry.connection, entry.protocol, formatTraceEntry(entry)));
     if (wireChannel.hasSubscribers) this.#sinks.push((entry) => wireChannel.publish(entry));
+  }
+
+  /** From now on this text shows as ***, whoever sends it: a server may echo what it was given. */
+  hide(text: string): void {
+    if (text.length >= 4 && !this.#hidden.includes(text)) this.#hidden.push(text);
+  }
+
+  /** `text` without what is hidden. */
+  mask(text: string): string {
+    let masked = text;
+    for (const hidden of this.#hidden) masked = masked.replaceAll(hidden, '***');
+    return masked;
   }
 
   sent(part: WirePart): void {
@@ -83,7 +97,7 @@ export class Transcript {
 
   /** The last lines, oldest first, each as `C: …`. */
   last(count: number = KEPT): string[] {
-    return this.#kept.slice(-count).map((kept) => formatTraceEntry({ from: kept.from, text: render(kept) }));
+    return this.#kept.slice(-count).map((kept) => formatTraceEntry({ from: kept.from, text: this.mask(render(kept)) }));
   }
 
   #add(from: 'C' | 'S' | '*', shown: string | Uint8Array): void {
@@ -110,17 +124,9 @@ export class Transcript {
       connection: this.#connection,
       protocol: this.#protocol,
       from: kept.from,
-      text: render(kept),
+      text: this.mask(render(kept)),
     };
-    for (const [index, sink] of this.#sinks.entries()) {
-      try {
-        sink(entry);
-      } catch (error) {
-        // A log that fails must not fail the mail: it is switched off, and said so once.
-        this.#sinks.splice(index, 1);
-        process.emitWarning(`postwire: the trace function threw and is switched off: ${messageOf(error)}`);
-      }
-    }
+    for (const sink of this.#sinks) sink(entry);
   }
 }
 
@@ -131,16 +137,8 @@ function render(kept: Kept): string {
 }
 
 function sinkOf(trace: Trace): (entry: TraceEntry) => void {
-  if (typeof trace === 'function') {
-    return (entry) => {
-      const result: unknown = trace(entry);
-      // An async function's rejection is the same as a throw, but must not become unhandled.
-      if (result instanceof Promise)
-        result.catch((error: unknown) =>
-          process.emitWarning(`postwire: the trace function rejected: ${messageOf(error)}`),
-        );
-    };
-  }
+  if (typeof trace === 'function') return (entry) => notify('trace', trace, entry);
   const stream = trace === true ? process.stderr : trace;
-  return (entry) => void stream.write(`${formatTraceEntry(entry)}\n`);
+  if (typeof stream?.write !== 'function') throw new UsageError('trace must be true, a stream or a function');
+  return (entry) => notify('trace', (line: string) => void stream.write(line), `${formatTraceEntry(entry)}\n`);
 }

@@ -1,5 +1,5 @@
 import type { Connection } from '../socket/connection.ts';
-import type { Timeouts } from '../socket/deadlines.ts';
+import type { TimeoutOptions } from '../socket/deadlines.ts';
 import { type Listener, listen } from '../socket/listener.ts';
 import { type ServerTlsOptions } from '../socket/tls.ts';
 import { type TraceEntry, formatTraceEntry } from '../socket/transcript.ts';
@@ -22,12 +22,25 @@ export interface FakeServerOptions {
   readonly users?: Readonly<Record<string, string>> | undefined;
   /** Bearer tokens by user, for XOAUTH2 and OAUTHBEARER. */
   readonly tokens?: Readonly<Record<string, string>> | undefined;
-  readonly timeouts?: Partial<Timeouts> | undefined;
+  readonly timeouts?: TimeoutOptions | undefined;
   readonly limits?: Partial<Limits> | undefined;
   /** How its bytes travel. */
   readonly wire?: WireFaults | undefined;
   readonly maxConnections?: number | undefined;
 }
+
+export const fakeServerOptionNames = [
+  'host',
+  'port',
+  'tls',
+  'certificate',
+  'users',
+  'tokens',
+  'timeouts',
+  'limits',
+  'wire',
+  'maxConnections',
+] as const;
 
 /** Lines of transcript that are kept. */
 const KEPT_LINES = 10_000;

@@ -1,14 +1,15 @@
-import { ClosedError, LimitError } from '../errors.ts';
+import { ClosedError, LimitError, UsageError, messageOf } from '../errors.ts';
 import { type Accounts, type Mechanism, findMechanism, mechanisms } from '../sasl/index.ts';
 import { type SmtpCommand, encodeSmtpReply, parsePath, smtpCommandDecoder } from '../smtp/codec.ts';
 import type { Connection } from '../socket/connection.ts';
+import { checkOptions } from '../wire/arguments.ts';
 import type { Decoder } from '../wire/byte-queue.ts';
 import { LF, concatBytes, encodeText } from '../wire/bytes.ts';
 import { type BodySpan, dottedDecoder } from '../wire/dotted.ts';
-import { parseDecimal } from '../wire/limits.ts';
+import { parseDecimal, wholeNumber } from '../wire/limits.ts';
 import { lineDecoder } from '../wire/line.ts';
 import type { Reply } from '../wire/reply.ts';
-import { FakeServer, type FakeServerOptions } from './fake-server.ts';
+import { FakeServer, type FakeServerOptions, fakeServerOptionNames } from './fake-server.ts';
 import type { FaultRule } from './fault-script.ts';
 import { type MailMatcher, MailStore, type StoredMail } from './mail-store.ts';
 
@@ -55,6 +56,7 @@ export class FakeSmtp extends FakeServer {
   }
 
   static async start(options: FakeSmtpOptions = {}): Promise<FakeSmtp> {
+    checkFakeOptions(options);
     const server = new FakeSmtp(options);
     await server.start(options, 'SMTP', (connection) => server.#talk(connection), maskLogin);
     return server;
@@ -82,11 +84,14 @@ export class FakeSmtp extends FakeServer {
   }
 
   /** The first matching mail, here or to come. TimeoutError lists what came instead. */
-  waitForMail(matcher?: MailMatcher, options?: { timeoutMs?: number; signal?: AbortSignal }): Promise<StoredMail> {
+  waitForMail(
+    matcher?: MailMatcher,
+    options?: { timeoutMs?: number | undefined; signal?: AbortSignal | undefined },
+  ): Promise<StoredMail> {
     return this.store.waitForMail(matcher, options);
   }
 
-  expectNoMail(matcher?: MailMatcher, options?: { withinMs?: number }): Promise<void> {
+  expectNoMail(matcher?: MailMatcher, options?: { withinMs?: number | undefined }): Promise<void> {
     return this.store.expectNoMail(matcher, options);
   }
 
@@ -106,6 +111,38 @@ export class FakeSmtp extends FakeServer {
     );
     await session.run();
   }
+}
+
+const optionNames = [
+  ...fakeServerOptionNames,
+  'auth',
+  'mechanisms',
+  'capabilities',
+  'maxMessageBytes',
+  'esmtp',
+  'endOfData',
+  'store',
+  'receive',
+  'hostname',
+];
+
+function checkFakeOptions(options: FakeSmtpOptions): void {
+  checkOptions('fakeSmtp', options, optionNames);
+  const choose = (name: string, value: string | undefined, allowed: readonly string[]): void => {
+    if (value !== undefined && !allowed.includes(value))
+      throw new UsageError(`${name} must be ${allowed.join(', ')}; got ${JSON.stringify(value)}`);
+  };
+  choose('tls', options.tls, ['none', 'starttls', 'implicit']);
+  choose('auth', options.auth, ['none', 'optional', 'required', 'any']);
+  choose('endOfData', options.endOfData, ['strict', 'lenient']);
+  for (const name of options.mechanisms ?? [])
+    choose(
+      'mechanisms',
+      name,
+      mechanisms.map((mechanism) => mechanism.name),
+    );
+  if (options.maxMessageBytes !== undefined) wholeNumber('maxMessageBytes', options.maxMessageBytes);
+  if (options.wire !== undefined) checkOptions('wire', options.wire, ['splitEvery', 'pieceDelayMs', 'cutAfterBytes']);
 }
 
 /** Starts a fake SMTP server on loopback. */
@@ -493,7 +530,11 @@ class SmtpSession {
     const fields = { from: envelope.from, to: envelope.to.join(', '), argument: '' };
     const { receive } = this.#options;
     if (receive !== undefined) {
-      await receive(body, envelope);
+      const problem = await this.#receive(receive, body, envelope);
+      if (problem !== undefined) {
+        this.#resetTransaction();
+        return this.#reply(problem.code, problem.text);
+      }
     } else {
       const spans: Uint8Array[] = [];
       let length = 0;
@@ -521,6 +562,44 @@ class SmtpSession {
     });
     this.#incoming = undefined;
     if (outcome === 'gone') throw new ClosedError('the script ended the conversation');
+  }
+
+  /** Hands the body on, and reads whatever is left of it: the next command is behind it. */
+  async #receive(
+    receive: NonNullable<FakeSmtpOptions['receive']>,
+    body: AsyncIterable<Uint8Array>,
+    envelope: StoredMail['envelope'],
+  ): Promise<{ code: number; text: string } | undefined> {
+    const iterator = body[Symbol.asyncIterator]();
+    const max = this.#maxBytes();
+    let length = 0;
+    let done = false;
+    async function* counted(): AsyncIterable<Uint8Array> {
+      for (;;) {
+        const next = await iterator.next();
+        if (next.done === true) {
+          done = true;
+          return;
+        }
+        length += next.value.length;
+        // Beyond the limit it is read, and not handed on.
+        if (length <= max) yield next.value;
+      }
+    }
+    let failure: unknown;
+    try {
+      await receive(counted(), envelope);
+    } catch (error) {
+      if (error instanceof ClosedError) throw error;
+      failure = error;
+    }
+    while (!done) {
+      const next = await iterator.next();
+      if (next.done === true) done = true;
+      else length += next.value.length;
+    }
+    if (failure !== undefined) return { code: 451, text: `4.3.0 receive failed: ${messageOf(failure)}` };
+    return length > max ? { code: 552, text: '5.3.4 Message too big' } : undefined;
   }
 
   #incoming: Omit<StoredMail, 'id' | 'header' | 'text'> | undefined;

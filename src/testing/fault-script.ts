@@ -3,7 +3,8 @@ import { encodeText } from '../wire/bytes.ts';
 import { encodeReply } from '../wire/reply.ts';
 
 /** What a command is matched against: its fields by name. Text matches when it is contained, without case. */
-export type Match = Readonly<Record<string, string | RegExp>> | ((fields: Readonly<Record<string, string>>) => boolean);
+export type Match =
+  Readonly<Record<string, string | RegExp | undefined>> | ((fields: Readonly<Record<string, string>>) => boolean);
 
 type Action =
   | { readonly kind: 'send'; readonly bytes: Uint8Array }
@@ -165,6 +166,7 @@ function matches(match: Match | undefined, fields: Readonly<Record<string, strin
   if (match === undefined) return true;
   if (typeof match === 'function') return match(fields);
   return Object.entries(match).every(([name, wanted]) => {
+    if (wanted === undefined) return true;
     const value = Object.hasOwn(fields, name) ? (fields[name] as string) : '';
     return wanted instanceof RegExp ? wanted.test(value) : value.toLowerCase().includes(wanted.toLowerCase());
   });

@@ -1,7 +1,7 @@
 import { EventEmitter } from 'node:events';
 import { PostwireError, TimeoutError, escapeControls } from '../errors.ts';
 import { decodeHeader } from '../mime/index.ts';
-import { decodeText, indexOfBytes, encodeText, latin1 } from '../wire/bytes.ts';
+import { decodeText, indexOfBytes, encodeText } from '../wire/bytes.ts';
 
 /** A message that a fake server took, as it came. */
 export interface StoredMail {
@@ -80,7 +80,7 @@ export class MailStore {
    */
   waitForMail(
     matcher: MailMatcher = {},
-    options: { timeoutMs?: number; signal?: AbortSignal } = {},
+    options: { timeoutMs?: number | undefined; signal?: AbortSignal | undefined } = {},
   ): Promise<StoredMail> {
     const here = this.#messages.find((mail) => misses(mail, matcher).length === 0);
     if (here !== undefined) return Promise.resolve(here);
@@ -107,7 +107,7 @@ export class MailStore {
   }
 
   /** Resolves when no matching mail has come for `withinMs`; rejects as soon as one does. */
-  async expectNoMail(matcher: MailMatcher = {}, options: { withinMs?: number } = {}): Promise<void> {
+  async expectNoMail(matcher: MailMatcher = {}, options: { withinMs?: number | undefined } = {}): Promise<void> {
     let mail: StoredMail;
     try {
       mail = await this.waitForMail(matcher, { timeoutMs: options.withinMs ?? 200 });
@@ -182,6 +182,3 @@ function readField(raw: Uint8Array, name: string): string | undefined {
   }
   return undefined;
 }
-
-/** Message bytes as one character a byte: what independent programs compare. */
-export const rawText = (mail: StoredMail): string => latin1(mail.raw);

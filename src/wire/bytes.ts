@@ -91,13 +91,6 @@ export function utf8Length(text: string): number {
   return native ? native.byteLength(text) : encoder.encode(text).length;
 }
 
-/** Writes ASCII text at `offset` and returns the offset behind it. */
-export function writeAscii(target: Uint8Array, text: string, offset: number): number {
-  if (native) return offset + native.prototype.latin1Write.call(target, text, offset);
-  for (let at = 0; at < text.length; at++) target[offset + at] = text.charCodeAt(at);
-  return offset + text.length;
-}
-
 /** Writes text as UTF-8 at `offset` and returns the offset behind it. The target must have room. */
 export function writeUtf8(target: Uint8Array, text: string, offset: number): number {
   if (native) return offset + native.prototype.utf8Write.call(target, text, offset);
@@ -116,11 +109,4 @@ export function concatBytes(chunks: readonly Uint8Array[]): Uint8Array {
     at += chunk.length;
   }
   return joined;
-}
-
-/** True when both hold the same bytes. Not constant time: not for secrets. */
-export function equalBytes(left: Uint8Array, right: Uint8Array): boolean {
-  if (left.length !== right.length) return false;
-  for (let at = 0; at < left.length; at++) if (left[at] !== right[at]) return false;
-  return true;
 }
