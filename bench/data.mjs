@@ -13,7 +13,10 @@ function generator(seed) {
   };
 }
 
-const words = 'meeting notes delivery größe naïve über straße report quarterly figures 数据 письмо attachment queue relay header boundary the and with from subject next week please find'.split(' ');
+const words =
+  'meeting notes delivery größe naïve über straße report quarterly figures 数据 письмо attachment queue relay header boundary the and with from subject next week please find'.split(
+    ' ',
+  );
 function prose(bytes, seed) {
   const next = generator(seed);
   let text = '';
@@ -37,7 +40,14 @@ function cached(name, make) {
 
 export const text2kb = cached('text-2kb.txt', () => prose(1100, 1)).toString();
 export const text12kb = cached('text-12kb.txt', () => prose(12_000, 2)).toString();
-export const html24kb = cached('html-24kb.html', () => `<html><body>${prose(24_000, 3).split('\r\n').map((line) => `<p style="margin:0">${line}</p>`).join('\r\n')}</body></html>`).toString();
+export const html24kb = cached(
+  'html-24kb.html',
+  () =>
+    `<html><body>${prose(24_000, 3)
+      .split('\r\n')
+      .map((line) => `<p style="margin:0">${line}</p>`)
+      .join('\r\n')}</body></html>`,
+).toString();
 export const binary10mb = cached('binary-10mb.bin', () => {
   const next = generator(4);
   const bytes = Buffer.allocUnsafe(10_000_000);
@@ -74,10 +84,15 @@ const header = (type) =>
     ...type,
   ].join('\r\n') + '\r\n\r\n';
 
-export const message2kb = cached('message-2kb.eml', () => `${header(['Content-Type: text/plain; charset=utf-8', 'Content-Transfer-Encoding: 8bit'])}${text2kb}\r\n`);
+export const message2kb = cached(
+  'message-2kb.eml',
+  () => `${header(['Content-Type: text/plain; charset=utf-8', 'Content-Transfer-Encoding: 8bit'])}${text2kb}\r\n`,
+);
 export const message10mb = cached('message-10mb.eml', () =>
   Buffer.concat([
-    Buffer.from(`${header(['Content-Type: multipart/mixed; boundary="b1"'])}--b1\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\n${text2kb}\r\n--b1\r\nContent-Type: application/octet-stream; name="big.bin"\r\nContent-Transfer-Encoding: base64\r\nContent-Disposition: attachment; filename="big.bin"\r\n\r\n`),
+    Buffer.from(
+      `${header(['Content-Type: multipart/mixed; boundary="b1"'])}--b1\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\n${text2kb}\r\n--b1\r\nContent-Type: application/octet-stream; name="big.bin"\r\nContent-Transfer-Encoding: base64\r\nContent-Disposition: attachment; filename="big.bin"\r\n\r\n`,
+    ),
     Buffer.from(binary10mb.toString('base64').replace(/.{76}/g, '$&\r\n')),
     Buffer.from('\r\n--b1--\r\n'),
   ]),

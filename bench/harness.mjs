@@ -12,7 +12,8 @@ const median = (values) => {
   const middle = sorted.length >> 1;
   return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
 };
-const round = (value, digits = 3) => (value === undefined || Number.isNaN(value) ? undefined : Number(value.toPrecision(digits + 1)));
+const round = (value, digits = 3) =>
+  value === undefined || Number.isNaN(value) ? undefined : Number(value.toPrecision(digits + 1));
 
 /**
  * Runs one workload. `subjects` maps a name to an async function that returns { amount, seconds?, rssMb? }; the name `limit` is the limit,
@@ -42,8 +43,13 @@ export async function compare(bench, workload, unit, subjects, { rounds = ROUNDS
   }
   const alive = names.filter((name) => failures[name] === undefined);
   const peers = alive.filter((name) => name !== 'postwire' && name !== 'limit');
-  const best = peers.toSorted?.((a, b) => median(rates[b]) - median(rates[a]))[0] ?? [...peers].sort((a, b) => median(rates[b]) - median(rates[a]))[0];
-  const ratio = (name, other) => (other === undefined || !alive.includes(other) ? undefined : round(median(rates[name].map((value, index) => value / rates[other][index]))));
+  const best =
+    peers.toSorted?.((a, b) => median(rates[b]) - median(rates[a]))[0] ??
+    [...peers].sort((a, b) => median(rates[b]) - median(rates[a]))[0];
+  const ratio = (name, other) =>
+    other === undefined || !alive.includes(other)
+      ? undefined
+      : round(median(rates[name].map((value, index) => value / rates[other][index])));
   return names.map((name) =>
     failures[name] !== undefined
       ? { bench, workload, subject: name, error: failures[name] }
@@ -83,7 +89,11 @@ export const child = (command, args) => () =>
     process_.stdout.on('data', (chunk) => (out += chunk));
     process_.stderr.on('data', (chunk) => (err += chunk));
     process_.on('error', reject);
-    process_.on('close', (code) => (code === 0 ? resolve(JSON.parse(out.trim().split('\n').at(-1))) : reject(new Error(`${args.join(' ')}: ${err.slice(-300)}`))));
+    process_.on('close', (code) =>
+      code === 0
+        ? resolve(JSON.parse(out.trim().split('\n').at(-1)))
+        : reject(new Error(`${args.join(' ')}: ${err.slice(-300)}`)),
+    );
   });
 
 /** A server in a process of its own, which prints `LISTEN port`. */

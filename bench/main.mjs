@@ -28,7 +28,11 @@ for (const name of names) {
     console.log(`\n${rows[0].bench} ${rows[0].workload} (${rows[0].unit}, ${rows[0].rounds} rounds)`);
     for (const row of rows) {
       const cell = (text, width) => String(text ?? '-').padStart(width);
-      console.log(row.error === undefined ? `  ${row.subject.padEnd(28)}${cell(row.value, 12)}  to best peer ${cell(row.ratio_to_best_peer, 7)}  to limit ${cell(row.ratio_to_limit, 7)}  peak ${cell(row.peak_rss_mb, 5)} MB` : `  ${row.subject.padEnd(28)} ${row.error}`);
+      console.log(
+        row.error === undefined
+          ? `  ${row.subject.padEnd(28)}${cell(row.value, 12)}  to best peer ${cell(row.ratio_to_best_peer, 7)}  to limit ${cell(row.ratio_to_limit, 7)}  peak ${cell(row.peak_rss_mb, 5)} MB`
+          : `  ${row.subject.padEnd(28)} ${row.error}`,
+      );
     }
   }
 }

@@ -21,7 +21,15 @@ async function withPostwire(port, message, count, atOnce, transfer) {
 }
 
 async function withNodemailer(port, message, count, atOnce, connections) {
-  const transport = nodemailer.createTransport({ host: '127.0.0.1', port, ignoreTLS: true, pool: true, maxConnections: connections, maxMessages: Infinity, name: 'me' });
+  const transport = nodemailer.createTransport({
+    host: '127.0.0.1',
+    port,
+    ignoreTLS: true,
+    pool: true,
+    maxConnections: connections,
+    maxMessages: Infinity,
+    name: 'me',
+  });
   await transport.sendMail({ envelope, raw: message2kb });
   const started = performance.now();
   let left = count;
@@ -43,7 +51,12 @@ export async function* run(wanted) {
       yield await compare('smtp-send', '2kb-1', 'messages/s', {
         postwire: timed(4000, () => withPostwire(port, message2kb, 4000, 20, 'data')),
         nodemailer: timed(400, () => withNodemailer(port, message2kb, 400, 20, 1)),
-        'python smtplib': child('python3', [`${here}children/python-smtp.py`, String(port), `${here}.data/message-2kb.eml`, '1000']),
+        'python smtplib': child('python3', [
+          `${here}children/python-smtp.py`,
+          String(port),
+          `${here}.data/message-2kb.eml`,
+          '1000',
+        ]),
         limit: timed(4000, () => sendData(port, message2kb, 4000)),
       });
     }
@@ -59,7 +72,12 @@ export async function* run(wanted) {
       yield await compare('smtp-send', '10mb', 'MB/s', {
         postwire: timed(6 * megabytes, () => withPostwire(port, message10mb, 6, 2, 'data')),
         nodemailer: timed(2 * megabytes, () => withNodemailer(port, message10mb, 2, 1, 1)),
-        'python smtplib': child('python3', [`${here}children/python-smtp.py`, String(port), `${here}.data/message-10mb.eml`, '4']),
+        'python smtplib': child('python3', [
+          `${here}children/python-smtp.py`,
+          String(port),
+          `${here}.data/message-10mb.eml`,
+          '4',
+        ]),
         limit: timed(6 * megabytes, () => sendData(port, message10mb, 6)),
       });
     }

@@ -21,11 +21,17 @@ if (subject === 'postwire') {
 } else if (subject === 'nodemailer') {
   const { default: Composer } = await import('nodemailer/lib/mail-composer/index.js');
   started = performance.now();
-  await pipeline(new Composer({ ...fields, attachments: [{ filename: 'big.bin', path }] }).compile().createReadStream(), sink);
+  await pipeline(
+    new Composer({ ...fields, attachments: [{ filename: 'big.bin', path }] }).compile().createReadStream(),
+    sink,
+  );
 } else if (subject === 'emailjs') {
   const { Message } = await import('emailjs');
   started = performance.now();
-  await pipeline(new Message({ ...fields, attachment: [{ path, name: 'big.bin', type: 'application/octet-stream' }] }).stream(), sink);
+  await pipeline(
+    new Message({ ...fields, attachment: [{ path, name: 'big.bin', type: 'application/octet-stream' }] }).stream(),
+    sink,
+  );
 } else {
   // Lean: whole lines of a file stream, encoded by one native call each.
   const lines = (bytes) => {
@@ -60,4 +66,6 @@ if (subject === 'postwire') {
   await pipeline(createReadStream(path, { highWaterMark: 57 * 1150 }), encode, sink);
 }
 const seconds = (performance.now() - started) / 1000;
-console.log(JSON.stringify({ amount: statSync(path).size / 1e6, seconds, rssMb: process.resourceUsage().maxRSS / 1024, written }));
+console.log(
+  JSON.stringify({ amount: statSync(path).size / 1e6, seconds, rssMb: process.resourceUsage().maxRSS / 1024, written }),
+);

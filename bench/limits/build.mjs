@@ -2,7 +2,8 @@
 import { binary10mb, head, html24kb, text12kb, text2kb } from '../data.mjs';
 
 const word = (text) => `=?UTF-8?B?${Buffer.from(text).toString('base64')}?=`;
-const address = (text) => text.replace(/^([^"<]+) </, (_, name) => `${/[^\x20-\x7e]/.test(name) ? word(name) : name} <`);
+const address = (text) =>
+  text.replace(/^([^"<]+) </, (_, name) => `${/[^\x20-\x7e]/.test(name) ? word(name) : name} <`);
 const HEX = '0123456789ABCDEF';
 
 function quotedPrintable(text) {
@@ -19,7 +20,8 @@ function quotedPrintable(text) {
       column = 0;
       continue;
     }
-    const plain = byte === 32 ? !(bytes[index + 1] === 13 && bytes[index + 2] === 10) : byte > 32 && byte < 127 && byte !== 61;
+    const plain =
+      byte === 32 ? !(bytes[index + 1] === 13 && bytes[index + 2] === 10) : byte > 32 && byte < 127 && byte !== 61;
     if (column + (plain ? 1 : 3) > 75) {
       out[at++] = 61;
       out[at++] = 13;
@@ -62,7 +64,8 @@ let count = 0;
 export function build(workload) {
   const id = Date.now().toString(36) + (count++).toString(36);
   const top = `From: ${address(head.from)}\r\nTo: ${head.to.map(address).join(',\r\n ')}\r\nSubject: ${word(head.subject.slice(0, 18))}\r\n ${word(head.subject.slice(18))}\r\nMessage-ID: <${id}@example.org>\r\nDate: ${new Date().toUTCString().replace('GMT', '+0000')}\r\nMIME-Version: 1.0\r\n`;
-  const type = (kind) => `Content-Type: text/${kind}; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n`;
+  const type = (kind) =>
+    `Content-Type: text/${kind}; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n`;
   if (workload === '2kb') return Buffer.concat([Buffer.from(top + type('plain')), quotedPrintable(text2kb)]);
   const boundary = `--_${id}`;
   const open = `--${boundary}\r\n`;
@@ -78,7 +81,9 @@ export function build(workload) {
   return Buffer.concat([
     Buffer.from(`${top}Content-Type: multipart/mixed; boundary="${boundary}"\r\n\r\n${open}${type('plain')}`),
     quotedPrintable(text2kb),
-    Buffer.from(`\r\n${open}Content-Type: application/octet-stream; name="big.bin"\r\nContent-Transfer-Encoding: base64\r\nContent-Disposition: attachment; filename="big.bin"\r\n\r\n`),
+    Buffer.from(
+      `\r\n${open}Content-Type: application/octet-stream; name="big.bin"\r\nContent-Transfer-Encoding: base64\r\nContent-Disposition: attachment; filename="big.bin"\r\n\r\n`,
+    ),
     base64Lines(binary10mb),
     Buffer.from(`\r\n--${boundary}--\r\n`),
   ]);

@@ -26,7 +26,8 @@ function open(port) {
     }
     text = text.slice(at);
   });
-  const reply = () => (queue.length > 0 ? Promise.resolve(queue.shift()) : new Promise((resolve) => waiting.push(resolve)));
+  const reply = () =>
+    queue.length > 0 ? Promise.resolve(queue.shift()) : new Promise((resolve) => waiting.push(resolve));
   return { socket, reply };
 }
 

@@ -30,7 +30,8 @@ const server = createServer((socket) => {
         at = end + 1;
         switch (text.slice(0, 4).toUpperCase()) {
           case 'EHLO':
-            out += '250-sink\r\n250-PIPELINING\r\n250-8BITMIME\r\n250-SMTPUTF8\r\n250-CHUNKING\r\n250-ENHANCEDSTATUSCODES\r\n250 SIZE 2000000000\r\n';
+            out +=
+              '250-sink\r\n250-PIPELINING\r\n250-8BITMIME\r\n250-SMTPUTF8\r\n250-CHUNKING\r\n250-ENHANCEDSTATUSCODES\r\n250 SIZE 2000000000\r\n';
             break;
           case 'DATA':
             out += '354 go\r\n';

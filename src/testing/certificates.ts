@@ -66,7 +66,10 @@ export class TestAuthority {
     const extensions = [
       new x509.BasicConstraintsExtension(false, undefined, true),
       new x509.SubjectAlternativeNameExtension(
-        hosts.map((name) => ({ type: /^[0-9.]+$|^[0-9a-f:]+$/i.test(name) ? ('ip' as const) : ('dns' as const), value: name })),
+        hosts.map((name) => ({
+          type: /^[0-9.]+$|^[0-9a-f:]+$/i.test(name) ? ('ip' as const) : ('dns' as const),
+          value: name,
+        })),
       ),
       new x509.ExtendedKeyUsageExtension([x509.ExtendedKeyUsage.serverAuth, x509.ExtendedKeyUsage.clientAuth]),
     ];
