@@ -7,7 +7,7 @@ export interface Timeouts {
   readonly connectMs: number;
   /** From the open connection to the server's greeting. */
   readonly greetingMs: number;
-  /** From a command to the end of its reply. Progress does not extend it. */
+  /** From a command to the end of its reply. Progress does not extend it. The reply to a whole message may take five times as long. */
   readonly commandMs: number;
   /** Without a byte of progress while a body is sent or received. */
   readonly bodyIdleMs: number;
