@@ -27,6 +27,9 @@ export interface AddressParseOptions {
   readonly strict?: boolean;
 }
 
+/** The most common form, with nothing in it that needs a closer look. */
+const simpleMailbox = /^([^\s"(),:;<>@[\]\\]+(?: [^\s"(),:;<>@[\]\\]+)*) <([^\s"(),:;<>[\]\\]+)>$/;
+
 interface Words {
   /** Text outside comments, angle brackets and separators, quotes removed. */
   phrase: string;
@@ -45,6 +48,9 @@ interface Words {
  */
 export function parseAddresses(text: string, options: AddressParseOptions = {}): Address[] {
   const strict = options.strict === true;
+  const simple = simpleMailbox.exec(text);
+  if (simple !== null && splitAddrSpec(simple[2] as string) !== undefined)
+    return [{ name: simple[1] as string, address: simple[2] as string }];
   const list: Address[] = [];
   let group: { name: string; members: Address[] } | undefined;
   let words: Words = { phrase: '', raw: '', comment: '', angle: undefined };
@@ -199,8 +205,15 @@ export function formatAddress(address: AddressObject): string {
   const name = address.name ?? '';
   if (address.group !== undefined)
     return `${formatPhrase(name)}: ${address.group.map((member) => formatAddress(toObject(member))).join(', ')};`;
-  const spec = checkAddrSpec('the address', address.address);
-  return name === '' ? spec : `${formatPhrase(name)} <${spec}>`;
+  return formatMailbox(name, checkAddrSpec('the address', address.address));
+}
+
+const formatMailbox = (name: string, spec: string): string => (name === '' ? spec : `${formatPhrase(name)} <${spec}>`);
+
+/** As `formatAddress`, for an entry that `readAddressInput` has resolved. */
+export function formatResolved(entry: Address): string {
+  if (entry.group === undefined) return formatMailbox(entry.name, entry.address);
+  return `${formatPhrase(entry.name)}: ${entry.group.map(formatResolved).join(', ')};`;
 }
 
 function toObject(input: string | AddressObject): AddressObject {
@@ -212,7 +225,7 @@ function toObject(input: string | AddressObject): AddressObject {
 
 const addressKeys = new Set(['name', 'address', 'group']);
 
-/** An address field's value as a list, checked. UsageError that names the field. */
+/** An address field's value as a list, checked, with addresses in the form for the wire. UsageError that names the field. */
 export function readAddressInput(field: string, input: AddressInput | undefined): Address[] {
   if (input === undefined) return [];
   const list: Address[] = [];
@@ -232,8 +245,7 @@ export function readAddressInput(field: string, input: AddressInput | undefined)
       list.push(readAddressObject(field, entry));
     }
   }
-  for (const entry of list) checkEntry(field, entry);
-  return list;
+  return list.map((entry) => resolveEntry(field, entry));
 }
 
 function readAddressObject(field: string, entry: unknown): Address {
@@ -249,12 +261,17 @@ function readAddressObject(field: string, entry: unknown): Address {
   return { name, address };
 }
 
-function checkEntry(field: string, entry: Address): void {
-  if (/[\r\n\0]/.test(entry.name))
+/** The entry, checked, its address in the form for the wire. */
+function resolveEntry(field: string, entry: Address): Address {
+  if (lineBreaker.test(entry.name))
     throw new UsageError(`${field}: the name ${JSON.stringify(entry.name)} contains a line break or a NUL`);
-  if (entry.group !== undefined) for (const member of entry.group) checkEntry(field, member);
-  else checkAddrSpec(field, entry.address);
+  if (entry.group !== undefined)
+    return { name: entry.name, address: '', group: entry.group.map((member) => resolveEntry(field, member)) };
+  const address = checkAddrSpec(field, entry.address);
+  return address === entry.address ? entry : { name: entry.name, address };
 }
+
+const lineBreaker = /[\r\n\0]/;
 
 /** The mailboxes of a list, groups opened. */
 export function flattenAddresses(list: readonly Address[]): Address[] {

@@ -3,7 +3,7 @@ import { needsSmtpUtf8, checkAddrSpec } from '../wire/addr-spec.ts';
 import { checkArgument, checkOptions } from '../wire/arguments.ts';
 import { ByteStream } from '../wire/byte-stream.ts';
 import { concatBytes } from '../wire/bytes.ts';
-import { type Address, type AddressInput, flattenAddresses, formatAddress, readAddressInput } from './address.ts';
+import { type Address, type AddressInput, flattenAddresses, formatResolved, readAddressInput } from './address.ts';
 import type { AccessOptions } from './content.ts';
 import { formatDate } from './date.ts';
 import { encodeHeader } from './encoded-word.ts';
@@ -227,7 +227,7 @@ class Composed implements ComposedMessage {
 }
 
 function addressField(name: string, list: readonly Address[]): string {
-  return list.length === 0 ? '' : formatField(name, list.map(formatAddress).join(', '));
+  return list.length === 0 ? '' : formatField(name, list.map(formatResolved).join(', '));
 }
 
 function idField(name: string, ids: string | readonly string[] | undefined): string {
@@ -269,7 +269,7 @@ const domainOf = (address: string): string => address.slice(address.lastIndexOf(
 
 function newMessageId(author: Address | undefined): string {
   // The author's domain, never this machine's name.
-  const domain = author === undefined ? 'localhost' : domainOf(checkAddrSpec('from', author.address));
+  const domain = author === undefined ? 'localhost' : domainOf(author.address);
   return `<${randomHex(16)}@${domain}>`;
 }
 
@@ -278,22 +278,22 @@ function buildEnvelope(
   author: Address | undefined,
   recipients: readonly Address[],
 ): Envelope {
-  if (given !== undefined) checkOptions('envelope', given, ['from', 'to']);
+  const derivedTo = (): string[] => unique(flattenAddresses(recipients).map((entry) => entry.address));
+  if (given === undefined) return { from: addressOf(author), to: derivedTo() };
+  checkOptions('envelope', given, ['from', 'to']);
   const from =
-    given?.from === undefined
-      ? checkAddrSpec('from', author?.address)
-      : given.from === ''
-        ? ''
-        : checkAddrSpec('envelope.from', given.from);
-  const listed =
-    given?.to === undefined
-      ? flattenAddresses(recipients).map((entry) => entry.address)
-      : typeof given.to === 'string'
-        ? [given.to]
-        : given.to;
-  const to = [...new Set(listed.map((address) => checkAddrSpec('a recipient', address)))];
-  return { from, to };
+    given.from === undefined ? addressOf(author) : given.from === '' ? '' : checkAddrSpec('envelope.from', given.from);
+  if (given.to === undefined) return { from, to: derivedTo() };
+  const listed = typeof given.to === 'string' ? [given.to] : given.to;
+  return { from, to: unique(listed.map((address) => checkAddrSpec('a recipient', address))) };
 }
+
+function addressOf(author: Address | undefined): string {
+  if (author === undefined) throw new UsageError('from has no address: a group without members cannot send');
+  return author.address;
+}
+
+const unique = (list: readonly string[]): string[] => (list.length < 2 ? [...list] : [...new Set(list)]);
 
 /** Text and html as alternatives, the html's images related to it, attachments beside: RFC 2046 section 5.1, RFC 2387. */
 function buildBody(draft: MessageDraft, options: ComposeOptions): Part {

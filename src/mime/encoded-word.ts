@@ -49,10 +49,11 @@ export function encodeWords(text: string): string[] {
     if (code > 127 || (qSafeCode[code] !== 1 && code !== 32)) special += width;
   }
   const useQ = total + 2 * special <= Math.ceil(total / 3) * 4;
-  return useQ ? qWords(wellFormed) : bWords(wellFormed);
+  return useQ ? qWords(wellFormed) : bWords(wellFormed, total);
 }
 
-function bWords(text: string): string[] {
+function bWords(text: string, byteCount: number): string[] {
+  if (byteCount <= B_BYTES) return [`${B_PREFIX}${encodeBase64(encodeText(text))}?=`];
   const words: string[] = [];
   let start = 0;
   let bytes = 0;
