@@ -340,6 +340,7 @@ class Transaction implements QueueTask<SendResult> {
       ...(next instanceof Transaction ? next.envelopeParts() : []),
     ]);
     this.#bodySent = true;
+    this.#host.connection.flush();
     return this.#finish(await this.#readFinal(), length);
   }
 

@@ -208,6 +208,11 @@ export class Connection implements AsyncDisposable {
     return written === DONE ? DONE : this.#written(written, options);
   }
 
+  /** Hands what was written in this turn to the system now: the peer begins while we go on. */
+  flush(): void {
+    this.#transport.flush();
+  }
+
   async #written(written: Promise<void>, options: CallOptions): Promise<void> {
     const release = this.#guard(
       this.#writeDeadline,

@@ -2,6 +2,7 @@ import type { Duplex } from 'node:stream';
 import { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
 import { ClosedError } from '../errors.ts';
+import { concatBytes } from '../wire/bytes.ts';
 
 /** What the handshake agreed on. */
 export interface TlsInfo {
@@ -29,6 +30,8 @@ export interface Transport extends AsyncDisposable {
   read(): Promise<Uint8Array | null>;
   /** Queues the chunks. All writes of one turn leave in one system call. Resolves when more may be written. */
   write(chunks: readonly Uint8Array[]): Promise<void>;
+  /** Hands what was written in this turn to the system now, instead of at the turn's end. */
+  flush(): void;
   /** Sends what is queued and then the end of our direction. */
   end(): Promise<void>;
   /** The raw stream under this transport, given up by it: for a TLS upgrade. Nothing may be waiting to be read. */
@@ -45,6 +48,10 @@ export interface Transport extends AsyncDisposable {
 export const DONE: Promise<void> = Promise.resolve();
 
 const HIGH_WATER_MARK = 256 * 1024;
+/** Written in one turn, more than this does not wait for its end. */
+const FLUSH_BYTES = 64 * 1024;
+/** Up to this, pieces are copied together. */
+const COPY_BYTES = 16 * 1024;
 
 /** A transport over any Node duplex stream. */
 export class StreamTransport implements Transport {
@@ -57,7 +64,9 @@ export class StreamTransport implements Transport {
   #closed = false;
   #reader: { resolve: (chunk: Uint8Array | null) => void; reject: (error: Error) => void } | undefined;
   #drain: { promise: Promise<void>; resolve: () => void; reject: (error: Error) => void } | undefined;
-  #corked = false;
+  #pending: Uint8Array[] = [];
+  #pendingBytes = 0;
+  #flushing = false;
   readonly closed: Promise<Error | undefined>;
   readonly #settleClosed: (error: Error | undefined) => void;
   readonly tls: TlsInfo | undefined;
@@ -113,14 +122,17 @@ export class StreamTransport implements Transport {
   write(chunks: readonly Uint8Array[]): Promise<void> {
     if (this.#failure !== undefined) return Promise.reject(this.#failure);
     if (this.#closed) return Promise.reject(new ClosedError('the connection is closed'));
-    if (!this.#corked) {
-      this.#corked = true;
-      this.#stream.cork();
-      process.nextTick(this.#uncork);
+    for (const chunk of chunks) {
+      if (chunk.length === 0) continue;
+      this.#pending.push(chunk);
+      this.#pendingBytes += chunk.length;
     }
-    let more = true;
-    for (const chunk of chunks) more = this.#stream.write(chunk);
-    if (more) return DONE;
+    if (this.#pendingBytes >= FLUSH_BYTES) this.flush();
+    else if (!this.#flushing) {
+      this.#flushing = true;
+      process.nextTick(this.#flushLater);
+    }
+    if (!this.#stream.writableNeedDrain) return DONE;
     if (this.#drain === undefined) {
       let resolve!: () => void;
       let reject!: (error: Error) => void;
@@ -133,8 +145,25 @@ export class StreamTransport implements Transport {
     return this.#drain.promise;
   }
 
+  flush(): void {
+    const pending = this.#pending;
+    if (pending.length === 0 || this.#stream.destroyed) return;
+    const bytes = this.#pendingBytes;
+    this.#pending = [];
+    this.#pendingBytes = 0;
+    if (pending.length === 1 || bytes <= COPY_BYTES) {
+      // One write costs less than a vector of small ones, even with the copy.
+      this.#stream.write(concatBytes(pending));
+      return;
+    }
+    this.#stream.cork();
+    for (const chunk of pending) this.#stream.write(chunk);
+    this.#stream.uncork();
+  }
+
   async end(): Promise<void> {
     if (this.#closed || this.#failure !== undefined) return;
+    this.flush();
     await new Promise<void>((resolve) => {
       const done = (): void => {
         this.#stream.off('close', done);
@@ -153,7 +182,7 @@ export class StreamTransport implements Transport {
     stream.off('close', this.#onClose);
     stream.off('drain', this.#onDrain);
     // The error listener stays: an orphaned stream must not be able to crash the process.
-    if (this.#corked) this.#uncork();
+    this.flush();
     this.#closed = true;
     return stream;
   }
@@ -184,9 +213,9 @@ export class StreamTransport implements Transport {
     await this.closed;
   }
 
-  readonly #uncork = (): void => {
-    this.#corked = false;
-    this.#stream.uncork();
+  readonly #flushLater = (): void => {
+    this.#flushing = false;
+    this.flush();
   };
 
   readonly #onData = (chunk: Uint8Array): void => {

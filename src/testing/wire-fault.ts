@@ -30,6 +30,7 @@ export function withWireFaults(inner: Transport, faults: WireFaults): Transport 
         }
         sent += piece.length;
         await inner.write([piece]);
+        inner.flush();
         // A turn of the event loop for each piece, so that the system sends it alone.
         await delay(faults.pieceDelayMs ?? 0);
       }
@@ -51,6 +52,7 @@ export function withWireFaults(inner: Transport, faults: WireFaults): Transport 
     closed: inner.closed,
     tryRead: () => inner.tryRead(),
     read: () => inner.read(),
+    flush: () => inner.flush(),
     write(chunks) {
       chain = chain.then(() => write(chunks));
       return chain;

@@ -393,6 +393,7 @@ function facade(inner: Transport): Transport {
     closed: inner.closed,
     tryRead: () => inner.tryRead(),
     read: () => inner.read(),
+    flush: () => inner.flush(),
     write: (chunks) => inner.write(chunks),
     end: () => inner.end(),
     detach: () => inner.detach(),

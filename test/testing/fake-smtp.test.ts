@@ -26,10 +26,27 @@ class RawClient {
     this.socket.on('close', () => (this.ended = true));
     open.push({ close: () => this.socket.destroy() });
   }
+  /** Sends the bytes and waits until what comes back matches. */
   async say(bytes: string, wanted: RegExp): Promise<string> {
     const before = this.text.length;
     if (bytes !== '') this.socket.write(bytes, 'latin1');
-    await expect.poll(() => this.text.slice(before), { timeout: 3000 }).toMatch(wanted);
+    await new Promise<void>((resolve, reject) => {
+      const check = (): void => {
+        if (wanted.test(this.text.slice(before))) finish(resolve);
+      };
+      const finish = (act: () => void): void => {
+        clearTimeout(timer);
+        this.socket.off('data', check);
+        act();
+      };
+      const timer = setTimeout(
+        () =>
+          finish(() => reject(new Error(`wanted ${String(wanted)}, got ${JSON.stringify(this.text.slice(before))}`))),
+        15_000,
+      );
+      this.socket.on('data', check);
+      check();
+    });
     return this.text.slice(before);
   }
   async hello(): Promise<void> {
