@@ -9,7 +9,8 @@ export {
 } from './compose.ts';
 export type { AccessOptions, ContentInput } from './content.ts';
 export { formatDate } from './date.ts';
-export { decodeHeader, encodeHeader } from './encoded-word.ts';
+export { decodeHeader } from './decode-header.ts';
+export { encodeHeader } from './encoded-word.ts';
 export { mediaTypeOf } from './media-types.ts';
 export {
   type FilePartOptions,
@@ -23,3 +24,25 @@ export {
 } from './part.ts';
 export { type RawInput, type RawMessage, rawMessage } from './raw.ts';
 export { ByteStream } from '../wire/byte-stream.ts';
+export type { Attachment } from './attachment.ts';
+export type { AuthenticationResult, AuthenticationResults } from './authentication-results.ts';
+export { type BaseSubject, baseSubject } from './base-subject.ts';
+export { type CharsetInfo, type DecodeTextOptions, type DecodedText, decodeCharset } from './charset.ts';
+export type { Defect, DefectCode } from './defect.ts';
+export { decodeBase64 } from './encodings/base64-decode.ts';
+export { decodeQuotedPrintable } from './encodings/quoted-printable-decode.ts';
+export { type NamedFile, decodeUuencode } from './encodings/uuencode.ts';
+export { decodeYenc } from './encodings/yenc.ts';
+export { unflow } from './flowed.ts';
+export type { HeaderField, HeaderFields } from './header-fields.ts';
+export { type HtmlToTextOptions, escapeHtml, htmlToText, textToHtml } from './html-text.ts';
+export type { ListFields, ListLink } from './list-fields.ts';
+export { type CalendarView, Message, type Priority } from './message.ts';
+export { MimePart } from './mime-part.ts';
+export { parse, parseSync } from './parse.ts';
+export { parseDate } from './parse-date.ts';
+export type { ParseLimits, ParseOptions } from './parse-limits.ts';
+export { type StreamedPart, readParts } from './read-parts.ts';
+export { type Received, parseReceived } from './received.ts';
+export { safeFileName } from './safe-file-name.ts';
+export { type TnefFile, readTnef } from './tnef.ts';

@@ -1,0 +1,75 @@
+import { concatBytes, encodeText } from '../wire/bytes.ts';
+import { decodeCharset, isKnownCharset } from './charset.ts';
+import { decodeBase64 } from './encodings/base64-decode.ts';
+
+// Charset, language (RFC 2231 section 5), encoding, text. Spaces in Q text are against the standard and common.
+const encodedWord = /=\?([\x21-\x29\x2b-\x3e\x40-\x7e]{1,60})(?:\*[A-Za-z0-9-]{0,20})?\?([bBqQ])\?([^?\r\n]*)\?=/y;
+
+/**
+ * Decodes the encoded-words of unstructured text; the white space between two of them goes, and bytes of adjacent words in one charset
+ * are joined before decoding, because mailers split characters. What is not a valid word stays as it is. Linear. @see RFC 2047 section 6
+ */
+export function decodeHeader(text: string): string {
+  if (!text.includes('=?')) return text;
+  let out = '';
+  let charset = '';
+  let pending: Uint8Array[] = [];
+  const flush = (): void => {
+    if (pending.length > 0) out += decodeCharset(concatBytes(pending), charset).text;
+    pending = [];
+  };
+  let at = 0;
+  while (at < text.length) {
+    const start = text.indexOf('=?', at);
+    if (start < 0) break;
+    encodedWord.lastIndex = start;
+    const match = encodedWord.exec(text);
+    if (match === null || !isKnownCharset(match[1] as string)) {
+      const end = match === null ? start + 2 : encodedWord.lastIndex;
+      flush();
+      out += text.slice(at, end);
+      at = end;
+      continue;
+    }
+    const between = text.slice(at, start);
+    // White space between two encoded-words belongs to neither.
+    if (between !== '' && (pending.length === 0 || between.trim() !== '')) {
+      flush();
+      out += between;
+    }
+    const label = (match[1] as string).toLowerCase();
+    if (label !== charset) {
+      flush();
+      charset = label;
+    }
+    const content = match[3] as string;
+    pending.push(match[2] === 'b' || match[2] === 'B' ? decodeBase64(encodeText(content)) : decodeQ(content, label));
+    at = encodedWord.lastIndex;
+  }
+  flush();
+  return out + text.slice(at);
+}
+
+const hexPair = /^[0-9A-Fa-f]{2}$/;
+
+/** The Q encoding. @see RFC 2047 section 4.2 */
+function decodeQ(text: string, label: string): Uint8Array {
+  // Raw 8-bit characters are against the standard; they are meant in the word's own charset.
+  const octets =
+    label !== 'utf-8' && label !== 'utf8' && /[\u0080-\u00ff]/.test(text) && !/[^\u0000-\u00ff]/.test(text);
+  const source = octets ? Uint8Array.from(text, (character) => character.charCodeAt(0)) : encodeText(text);
+  const bytes = new Uint8Array(source.length);
+  let length = 0;
+  for (let at = 0; at < source.length; at++) {
+    const byte = source[at] as number;
+    if (byte === 95) bytes[length++] = 32;
+    else if (byte === 61 && at + 2 < source.length) {
+      const pair = String.fromCharCode(source[at + 1] as number, source[at + 2] as number);
+      if (hexPair.test(pair)) {
+        bytes[length++] = Number.parseInt(pair, 16);
+        at += 2;
+      } else bytes[length++] = byte;
+    } else bytes[length++] = byte;
+  }
+  return bytes.subarray(0, length);
+}
