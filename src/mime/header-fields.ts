@@ -242,6 +242,7 @@ function spansLines(text: string, start: number, end: number): boolean {
   return lf >= 0 && lf < end;
 }
 
+const mboxLine = />?From (?![ \t]*:)/y;
 const fieldStart = /[\u0021-\u0039\u003b-\u007e]+[ \t]*:/y;
 
 /** What may stand before the first field: a byte-order mark, blank lines, the 'From ' line of an mbox file. */
@@ -260,7 +261,8 @@ function skipRootPrefix(text: string, offset: number, report: ReportDefect): num
       at = start;
     }
   }
-  if (text.startsWith('From ', at) || text.startsWith('>From ', at)) {
+  mboxLine.lastIndex = at;
+  if (mboxLine.test(text)) {
     const lineEnd = text.indexOf('\n', at);
     if (lineEnd > 0) at = lineEnd + 1;
   }

@@ -46,3 +46,16 @@ export { type StreamedPart, readParts } from './read-parts.ts';
 export { type Received, parseReceived } from './received.ts';
 export { safeFileName } from './safe-file-name.ts';
 export { type TnefFile, readTnef } from './tnef.ts';
+export { type Bounce, type BouncedRecipient, bounce } from './bounce.ts';
+export { type DkimSignature, dkimSignatures, parseDkimSignature } from './dkim-signature.ts';
+export { joinPartial } from './partial.ts';
+export {
+  type DeliveryStatus,
+  type DeliveryStatusRecipient,
+  type DispositionNotification,
+  type FeedbackReport,
+  type ReportFields,
+  deliveryStatus,
+  dispositionNotification,
+  feedbackReport,
+} from './report.ts';
