@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { exitCodes } from './exit-codes.ts';
+import { addMimeCommand } from './mime.ts';
 import { reportFailure } from './output.ts';
 import { addSendCommand } from './send.ts';
 
@@ -14,6 +15,7 @@ const program = new Command('postwire')
   .version(version)
   .exitOverride();
 addSendCommand(program);
+addMimeCommand(program);
 
 // A closed pipe is the reader's way to say that it has enough.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {

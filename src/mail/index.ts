@@ -1,1 +1,9 @@
 export { type RawDraft, type SendMailOptions, type SendMailResult, sendMail } from './send.ts';
+export {
+  type MboxEntry,
+  type MboxVariant,
+  type MboxWriteOptions,
+  type ReadMboxOptions,
+  formatMboxEntry,
+  readMbox,
+} from './mbox.ts';

@@ -1,7 +1,7 @@
 import { EventEmitter } from 'node:events';
 import { PostwireError, TimeoutError, escapeControls } from '../errors.ts';
-import { decodeHeader } from '../mime/index.ts';
-import { decodeText, indexOfBytes, encodeText } from '../wire/bytes.ts';
+import { parseSync } from '../mime/index.ts';
+import { decodeText } from '../wire/bytes.ts';
 
 /** A message that a fake server took, as it came. */
 export interface StoredMail {
@@ -168,17 +168,7 @@ function describeMail(mail: StoredMail): string {
   );
 }
 
-const CRLF_CRLF = encodeText('\r\n\r\n');
-
 /** The first field of that name: unfolded, decoded. */
 function readField(raw: Uint8Array, name: string): string | undefined {
-  const end = indexOfBytes(raw, CRLF_CRLF);
-  const block = raw.subarray(0, end < 0 ? raw.length : end);
-  const text = decodeText(block.length > 0 ? block : raw.subarray(0, 0));
-  for (const field of text.replace(/\r?\n(?=[ \t])/g, '').split(/\r?\n/)) {
-    const colon = field.indexOf(':');
-    if (colon > 0 && field.slice(0, colon).trim().toLowerCase() === name.toLowerCase())
-      return decodeHeader(field.slice(colon + 1).trim());
-  }
-  return undefined;
+  return parseSync(raw).headers.get(name);
 }
