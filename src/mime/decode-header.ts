@@ -1,4 +1,4 @@
-import { concatBytes, encodeText } from '../wire/bytes.ts';
+import { allocateBytes, concatBytes, encodeText, latin1 } from '../wire/bytes.ts';
 import { decodeCharset, isKnownCharset } from './charset.ts';
 import { decodeBase64 } from './encodings/base64-decode.ts';
 
@@ -50,26 +50,32 @@ export function decodeHeader(text: string): string {
   return out + text.slice(at);
 }
 
-const hexPair = /^[0-9A-Fa-f]{2}$/;
+function hexDigit(code: number): number {
+  if (code >= 48 && code <= 57) return code - 48;
+  const lower = code | 32;
+  return lower >= 97 && lower <= 102 ? lower - 87 : -1;
+}
 
 /** The Q encoding. @see RFC 2047 section 4.2 */
 function decodeQ(text: string, label: string): Uint8Array {
+  const eightBit = /[^\u0000-\u007f]/.test(text);
   // Raw 8-bit characters are against the standard; they are meant in the word's own charset.
-  const octets =
-    label !== 'utf-8' && label !== 'utf8' && /[\u0080-\u00ff]/.test(text) && !/[^\u0000-\u00ff]/.test(text);
-  const source = octets ? Uint8Array.from(text, (character) => character.charCodeAt(0)) : encodeText(text);
-  const bytes = new Uint8Array(source.length);
+  const utf8 = eightBit && (label === 'utf-8' || label === 'utf8' || /[^\u0000-\u00ff]/.test(text));
+  const octets = utf8 ? latin1(encodeText(text)) : text;
+  const bytes = allocateBytes(octets.length);
   let length = 0;
-  for (let at = 0; at < source.length; at++) {
-    const byte = source[at] as number;
-    if (byte === 95) bytes[length++] = 32;
-    else if (byte === 61 && at + 2 < source.length) {
-      const pair = String.fromCharCode(source[at + 1] as number, source[at + 2] as number);
-      if (hexPair.test(pair)) {
-        bytes[length++] = Number.parseInt(pair, 16);
+  for (let at = 0; at < octets.length; at++) {
+    const code = octets.charCodeAt(at);
+    if (code === 61) {
+      const high = hexDigit(octets.charCodeAt(at + 1));
+      const low = hexDigit(octets.charCodeAt(at + 2));
+      if (high >= 0 && low >= 0) {
+        bytes[length++] = high * 16 + low;
         at += 2;
-      } else bytes[length++] = byte;
-    } else bytes[length++] = byte;
+        continue;
+      }
+    }
+    bytes[length++] = code === 95 ? 32 : code;
   }
   return bytes.subarray(0, length);
 }

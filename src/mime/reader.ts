@@ -81,6 +81,8 @@ export class MimeReader {
   readonly #limits: ParseLimits;
   readonly #report: ReportDefect;
   readonly #reading: ParameterReading;
+  /** Of the field whose parameters are being read. */
+  #fieldOffset = 0;
   readonly #context: HeaderContext;
   #window: Uint8Array = EMPTY;
   /** Offset of the window's first byte. */
@@ -90,7 +92,6 @@ export class MimeReader {
   #lineStart = 0;
   #final = false;
   #state: 'header' | 'body' | 'skip' | 'done' = 'header';
-  /** The type of a header block without Content-Type. */
   readonly #multiparts: OpenMultipart[] = [];
   readonly #open: PartHead[] = [];
   #parts = 0;
@@ -101,7 +102,11 @@ export class MimeReader {
     this.#handler = handler;
     this.#limits = limits;
     this.#report = report;
-    this.#reading = { maxParameters: limits.parameters, fallback };
+    this.#reading = {
+      maxParameters: limits.parameters,
+      fallback,
+      complain: (code) => report(code, this.#fieldOffset),
+    };
     this.#context = {
       limits,
       report,
@@ -244,11 +249,9 @@ export class MimeReader {
   #contentType(field: HeaderField | undefined, parent: PartHead | undefined): ParameterizedValue {
     const fallback = parent?.contentType.value === 'multipart/digest' ? rfc822 : textPlain;
     if (field === undefined) return fallback;
-    const parsed = parseParameterized(field.octets, {
-      ...this.#reading,
-      complain: (code) => this.#report(code, field.offset),
-    });
-    if (/^[^\s/]+\/[^\s/]+$/.test(parsed.value)) return parsed;
+    this.#fieldOffset = field.offset;
+    const parsed = parseParameterized(field.octets, this.#reading);
+    if (mediaType.test(parsed.value)) return parsed;
     this.#report('invalid-content-type', field.offset);
     // RFC 2045 section 5.2: what cannot be read is text/plain. 'text' alone is common enough to say what it means.
     if (parsed.value === 'text' || parsed.value === 'html')
@@ -422,6 +425,7 @@ export class MimeReader {
   }
 }
 
+const mediaType = /^[^\s/]+\/[^\s/]+$/;
 const delimiterRest = /(?:--)?[ \t]{0,1000}\r*(?:\n|$)/y;
 
 /** The name of a transfer encoding, comments and dirt removed. */

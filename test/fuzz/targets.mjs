@@ -1,6 +1,11 @@
 // What is fuzzed. Each target: seeds, an alphabet of interesting pieces, and a run that throws when something is wrong.
-import { PostwireError } from '../../dist/errors.js';
+import { LimitError, PostwireError } from '../../dist/errors.js';
 import { formatAddress, parseAddresses, decodeHeader, encodeHeader } from '../../dist/mime/index.js';
+import { bounce, deliveryStatus, dkimSignatures, parseSync, readTnef } from '../../dist/mime/index.js';
+import { DefectList } from '../../dist/mime/defect.js';
+import { defaultParseLimits } from '../../dist/mime/parse-limits.js';
+import { MimeReader } from '../../dist/mime/reader.js';
+
 import { parseEhlo, parsePath, smtpCommandDecoder } from '../../dist/smtp/codec.js';
 import { commandLine } from '../../dist/wire/arguments.js';
 import { splitAddrSpec } from '../../dist/wire/addr-spec.js';
@@ -49,7 +54,96 @@ function onlyOurErrors(act) {
   }
 }
 
+/** What the reader tells of a message that comes in these chunks; bodies joined. */
+function mimeEvents(chunks) {
+  const events = [];
+  const reader = new MimeReader(
+    {
+      part: ({ path, kind, offset, bodyOffset }) => events.push([path, kind, offset, bodyOffset]),
+      body(body) {
+        const text = Buffer.from(body).toString('latin1');
+        if (typeof events.at(-1) === 'string') events.push(events.pop() + text);
+        else events.push(text);
+      },
+      end: ({ path }, endOffset) => events.push([path, endOffset]),
+    },
+    defaultParseLimits,
+    new DefectList().report,
+  );
+  try {
+    for (const chunk of chunks) reader.push(chunk);
+    reader.end();
+  } catch (error) {
+    if (!(error instanceof LimitError)) throw error;
+    return error.message;
+  }
+  return JSON.stringify(events);
+}
+
 export const targets = {
+  mime: {
+    seeds: [
+      'From: =?utf-8?Q?a=C3=A4?= <a@b.example>\r\nSubject: x\r\n y\r\nDate: Mon, 1 Jan 2024 10:00:00 +0100\r\n\r\nbody\r\n',
+      'Content-Type: multipart/mixed; boundary="b"\r\n\r\npre\r\n--b\r\nContent-Type: text/html; charset=iso-2022-jp\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n<p>=C3=A4 =\r\nx</p>\r\n--b\r\nContent-Disposition: attachment; filename*0*=utf-8\'\'a; filename*1=b\r\nContent-Transfer-Encoding: base64\r\n\r\nAAEC\r\n--b--\r\nepi',
+      'Content-Type: multipart/digest; boundary=d\n\n--d\n\nSubject: in\n\nx\n--d\nContent-Type: multipart/alternative; boundary=dd\n\n--dd\n\na\n--dd--\n--d--\n',
+      'Content-Type: multipart/report; boundary=r\r\n\r\n--r\r\nContent-Type: message/delivery-status\r\n\r\nReporting-MTA: dns; a\r\n\r\nFinal-Recipient: rfc822; a@b\r\nAction: failed\r\nStatus: 5.1.1\r\n\r\n--r--',
+      'Content-Type: text/plain; format=flowed; delsp=yes\r\n\r\n> a \r\n>b\r\nbegin 644 a\r\n#0V%T\r\n`\r\nend\r\n',
+      'Content-Type: application/ms-tnef\r\n\r\nx\x9f>"\0\0\x02\x02\x90\x06\0\x01\0\0\0a\0\0',
+      '=ybegin line=128 size=3 name=x\r\nabc\r\n=yend size=3\r\nDKIM-Signature: a=b; h=c:d\r\n',
+    ],
+    alphabet: [
+      '\r\n',
+      '\n',
+      '\r',
+      '--b',
+      '--b--',
+      '--d',
+      '=?utf-8?B?',
+      '?=',
+      ';',
+      '"',
+      '(',
+      '<',
+      '@',
+      '=',
+      '\0',
+      '\xff',
+      'Content-Type: ',
+      'multipart/mixed; boundary=b',
+      'base64',
+      'From ',
+    ],
+    run(text, next) {
+      const all = bytes(text);
+      const whole = mimeEvents([all]);
+      const pieces = [];
+      for (let at = 0; at < all.length;) {
+        const length = 1 + Math.floor(next() * 12);
+        pieces.push(all.slice(at, at + length));
+        at += length;
+      }
+      const split = mimeEvents(pieces);
+      if (whole !== split)
+        throw new Error(`split mail reads differently: ${whole.slice(0, 300)} against ${split.slice(0, 300)}`);
+      let mail;
+      try {
+        mail = parseSync(all);
+      } catch (error) {
+        if (error instanceof LimitError) return;
+        throw error;
+      }
+      mail.decodeAll();
+      void [mail.received, mail.authenticationResults, mail.list, mail.priority, mail.baseSubject, mail.messages];
+      mail.preview();
+      mail.htmlFromText();
+      mail.htmlWithCids();
+      bounce(mail);
+      deliveryStatus(mail);
+      dkimSignatures(mail.headers);
+      readTnef(all);
+      if (mail.root.endOffset !== all.length) throw new Error('the message does not end at its end');
+    },
+  },
   replies: {
     seeds: [
       '250 OK\r\n',

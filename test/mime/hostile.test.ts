@@ -20,7 +20,7 @@ import {
   unflow,
 } from '../../src/mime/index.ts';
 
-const bytesOf = (text: string): Uint8Array => Uint8Array.from(text, (character) => character.charCodeAt(0));
+const bytesOf = (text: string): Uint8Array => Buffer.from(text, 'latin1');
 const textOf = (bytes: Uint8Array): string => Buffer.from(bytes).toString('latin1');
 const read = (text: string) => parseSync(bytesOf(text));
 const codes = (text: string): string[] =>

@@ -17,7 +17,7 @@ import {
   readParts,
 } from '../../src/mime/index.ts';
 
-const bytesOf = (text: string): Uint8Array => Uint8Array.from(text, (character) => character.charCodeAt(0));
+const bytesOf = (text: string): Uint8Array => Buffer.from(text, 'latin1');
 const textOf = (bytes: Uint8Array): string => Buffer.from(bytes).toString('latin1');
 const lines = (...given: readonly string[]): string => given.join('\r\n');
 const read = (...given: readonly string[]) => parseSync(lines(...given));
