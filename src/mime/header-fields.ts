@@ -176,7 +176,9 @@ export function scanHeaderFields(
   const fields: HeaderField[] = [];
   const length = text.length;
   const flaws: number[] = [];
-  let at = root ? skipRootPrefix(text, offset, report) : 0;
+  const prefix = root ? skipRootPrefix(text, final, offset, report) : 0;
+  if (prefix === undefined) return undefined;
+  let at = prefix;
   let firstBad = -1;
   let end = -1;
   let cut = false;
@@ -243,28 +245,36 @@ function spansLines(text: string, start: number, end: number): boolean {
 }
 
 const mboxLine = />?From (?![ \t]*:)/y;
-const fieldStart = /[\u0021-\u0039\u003b-\u007e]+[ \t]*:/y;
+const fieldStart = /[\u0021-\u0039\u003b-\u007e]{1,900}[ \t]{0,50}:/y;
+/** More line breaks than this before the first field make it body. */
+const MAX_LEADING = 100;
+/** So many characters behind leading line breaks decide whether a field begins there. */
+export const ROOT_LOOK = 1100;
 
-/** What may stand before the first field: a byte-order mark, blank lines, the 'From ' line of an mbox file. */
-function skipRootPrefix(text: string, offset: number, report: ReportDefect): number {
-  let at = 0;
-  if (text.startsWith('\u00ef\u00bb\u00bf')) {
-    report('byte-order-mark', offset);
-    at = 3;
-  }
+/**
+ * What may stand before the first field: a byte-order mark, blank lines, the 'From ' line of an mbox file. Undefined when more text is
+ * needed to tell.
+ */
+function skipRootPrefix(text: string, final: boolean, offset: number, report: ReportDefect): number | undefined {
+  let at = text.startsWith('\u00ef\u00bb\u00bf') ? 3 : 0;
+  const mark = at > 0;
   let start = at;
-  while (text[start] === '\r' || text[start] === '\n') start++;
-  if (start > at) {
+  while (start < at + MAX_LEADING && (text[start] === '\r' || text[start] === '\n')) start++;
+  const blank = start > at;
+  if (blank) {
+    if (!final && text.length < ROOT_LOOK && !text.includes('\n', start)) return undefined;
     fieldStart.lastIndex = start;
-    if (fieldStart.test(text) || text.startsWith('From ', start)) {
-      report('leading-blank-line', offset + at);
-      at = start;
-    }
+    if (!fieldStart.test(text) && !text.startsWith('From ', start)) start = at;
   }
-  mboxLine.lastIndex = at;
+  mboxLine.lastIndex = start;
+  let next = start;
   if (mboxLine.test(text)) {
-    const lineEnd = text.indexOf('\n', at);
-    if (lineEnd > 0) at = lineEnd + 1;
+    const lineEnd = text.indexOf('\n', start);
+    if (lineEnd < 0 && !final) return undefined;
+    if (lineEnd > 0) next = lineEnd + 1;
   }
+  if (mark) report('byte-order-mark', offset);
+  if (start > at) report('leading-blank-line', offset + at);
+  at = next;
   return at;
 }

@@ -11,7 +11,13 @@ import {
   writeAscii,
 } from '../wire/bytes.ts';
 import type { ReportDefect } from './defect.ts';
-import { type HeaderContext, type HeaderField, type HeaderFields, scanHeaderFields } from './header-fields.ts';
+import {
+  type HeaderContext,
+  type HeaderField,
+  type HeaderFields,
+  ROOT_LOOK,
+  scanHeaderFields,
+} from './header-fields.ts';
 import { type ParameterReading, type ParameterizedValue, parseParameterized } from './parameters.ts';
 import type { ParseLimits } from './parse-limits.ts';
 
@@ -161,7 +167,11 @@ export class MimeReader {
         this.#startPart(scan.fields, scan.length);
         return true;
       }
-      if (length === available) return false;
+      if (length === available) {
+        // The blank line that came was not the header's end; wait for another, unless more text may tell that there is no header.
+        if (!root || available >= ROOT_LOOK) this.#blankScanned = this.#base + this.#window.length;
+        return false;
+      }
     }
   }
 
