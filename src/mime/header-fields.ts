@@ -1,7 +1,7 @@
 import { LimitError } from '../errors.ts';
-import { allocateBytes, writeAscii } from '../wire/bytes.ts';
 import { decodeRawHeader } from './charset.ts';
 import { decodeHeader } from './decode-header.ts';
+import { octetsOf } from './octets.ts';
 import type { ReportDefect } from './defect.ts';
 import type { ParseLimits } from './parse-limits.ts';
 
@@ -65,9 +65,7 @@ export class HeaderField {
 
   /** The field's bytes, folds and line end included. */
   get bytes(): Uint8Array {
-    const bytes = allocateBytes(this.#raw.length);
-    writeAscii(bytes, this.#raw, 0);
-    return bytes;
+    return octetsOf(this.#raw);
   }
 
   /** @internal */
@@ -137,9 +135,7 @@ export class HeaderFields implements Iterable<HeaderField> {
 
   /** The whole block as it was read, blank line included. */
   get bytes(): Uint8Array {
-    const bytes = allocateBytes(this.#block.length);
-    writeAscii(bytes, this.#block, 0);
-    return bytes;
+    return octetsOf(this.#block);
   }
 }
 

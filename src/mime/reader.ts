@@ -1,15 +1,5 @@
 import { LimitError } from '../errors.ts';
-import {
-  CR,
-  EMPTY,
-  LF,
-  concatBytes,
-  encodeText,
-  indexOfByte,
-  indexOfBytes,
-  latin1,
-  writeAscii,
-} from '../wire/bytes.ts';
+import { CR, EMPTY, LF, concatBytes, encodeText, indexOfByte, indexOfBytes, latin1 } from '../wire/bytes.ts';
 import type { ReportDefect } from './defect.ts';
 import {
   type HeaderContext,
@@ -18,6 +8,7 @@ import {
   ROOT_LOOK,
   scanHeaderFields,
 } from './header-fields.ts';
+import { octetsOf } from './octets.ts';
 import { type ParameterReading, type ParameterizedValue, parseParameterized } from './parameters.ts';
 import type { ParseLimits } from './parse-limits.ts';
 
@@ -241,8 +232,7 @@ export class MimeReader {
     if (kind === 'message') return;
     if (boundary !== undefined) {
       const needleText = `--${boundary}`;
-      const needle = new Uint8Array(needleText.length);
-      writeAscii(needle, needleText, 0);
+      const needle = octetsOf(needleText);
       this.#multiparts.push({ head, needle, needleText, children: 0, closed: false, next: -1, scanned: bodyOffset });
     }
     this.#state = kind === 'multipart' ? 'skip' : 'body';
