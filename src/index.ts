@@ -1,5 +1,19 @@
 export * from './errors.ts';
-export { type RawDraft, type SendMailOptions, type SendMailResult, sendMail } from './mail/index.ts';
+export {
+  Maildir,
+  type MaildirEntry,
+  type MaildirFlag,
+  type MboxEntry,
+  type MboxVariant,
+  type MboxWriteOptions,
+  type RawDraft,
+  type ReadMboxOptions,
+  type SendMailOptions,
+  type SendMailResult,
+  formatMboxEntry,
+  readMbox,
+  sendMail,
+} from './mail/index.ts';
 export { type ComposedMessage, type MessageDraft, compose } from './mime/index.ts';
 export {
   type SendOptions,

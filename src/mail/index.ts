@@ -7,3 +7,4 @@ export {
   formatMboxEntry,
   readMbox,
 } from './mbox.ts';
+export { Maildir, type MaildirEntry, type MaildirFlag } from './maildir.ts';
