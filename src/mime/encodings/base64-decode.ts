@@ -194,6 +194,14 @@ export class Base64StreamDecoder {
 function wholeGroups(bytes: Uint8Array): { end: number; characters: number } {
   const last = bytes.lastIndexOf(LF);
   if (last < 0) return { end: 0, characters: 0 };
+  // Lines of one length, which nearly all base64 has, are stepped over.
+  const stride = indexOfByte(bytes, LF) + 1;
+  const width = stride - (bytes[stride - 2] === CR ? 2 : 1);
+  if (width > 0 && width % 4 === 0) {
+    let regular = 0;
+    while (regular + stride <= bytes.length && bytes[regular + stride - 1] === LF) regular += stride;
+    if (regular * 2 > bytes.length) return { end: regular, characters: (regular / stride) * width };
+  }
   let characters = 0;
   let start = 0;
   let complete = 0;
