@@ -103,8 +103,14 @@ export function largeMessage(attachmentBytes) {
   const path = `${folder}message-${attachmentBytes}.eml`;
   if (existsSync(path)) return path;
   const handle = openSync(path, 'w');
-  writeFileSync(handle, `${header(['Content-Type: multipart/mixed; boundary="b1"'])}--b1\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n${text2kb}\r\n--b1\r\nContent-Type: application/octet-stream; name="big.bin"\r\nContent-Transfer-Encoding: base64\r\nContent-Disposition: attachment; filename="big.bin"\r\n\r\n`);
-  const piece = binary10mb.subarray(0, 57 * 17_500).toString('base64').replace(/.{76}/g, '$&\r\n');
+  writeFileSync(
+    handle,
+    `${header(['Content-Type: multipart/mixed; boundary="b1"'])}--b1\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n${text2kb}\r\n--b1\r\nContent-Type: application/octet-stream; name="big.bin"\r\nContent-Transfer-Encoding: base64\r\nContent-Disposition: attachment; filename="big.bin"\r\n\r\n`,
+  );
+  const piece = binary10mb
+    .subarray(0, 57 * 17_500)
+    .toString('base64')
+    .replace(/.{76}/g, '$&\r\n');
   for (let written = 0; written < attachmentBytes; written += 57 * 17_500) writeFileSync(handle, piece);
   writeFileSync(handle, '--b1--\r\n');
   closeSync(handle);

@@ -47,6 +47,12 @@ export async function* run(wanted) {
   if (wanted('137mb-stream')) {
     const path = largeMessage(100_000_000);
     const fresh = (subject) => child(process.execPath, [`${here}children/parse-stream.mjs`, subject, path]);
-    yield await compare('mime-parse', '137mb-stream', 'MB/s', { postwire: fresh('postwire'), mailparser: fresh('mailparser'), limit: fresh('limit') }, { warmUp: 0 });
+    yield await compare(
+      'mime-parse',
+      '137mb-stream',
+      'MB/s',
+      { postwire: fresh('postwire'), mailparser: fresh('mailparser'), limit: fresh('limit') },
+      { warmUp: 0 },
+    );
   }
 }

@@ -7,7 +7,8 @@ let started;
 if (subject === 'postwire') {
   const { readParts } = await import('../../dist/mime/index.js');
   started = performance.now();
-  for await (const part of readParts(createReadStream(path))) for await (const chunk of part.stream()) decoded += chunk.length;
+  for await (const part of readParts(createReadStream(path)))
+    for await (const chunk of part.stream()) decoded += chunk.length;
 } else if (subject === 'mailparser') {
   const { MailParser } = await import('mailparser');
   started = performance.now();
@@ -28,4 +29,6 @@ if (subject === 'postwire') {
   for (const { content } of parse(readFileSync(path)).parts) decoded += content.length;
 }
 const seconds = (performance.now() - started) / 1000;
-console.log(JSON.stringify({ amount: statSync(path).size / 1e6, seconds, rssMb: process.resourceUsage().maxRSS / 1024, decoded }));
+console.log(
+  JSON.stringify({ amount: statSync(path).size / 1e6, seconds, rssMb: process.resourceUsage().maxRSS / 1024, decoded }),
+);

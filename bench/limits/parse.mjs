@@ -19,7 +19,12 @@ const word = /=\?([^?*]+)(?:\*[^?]*)?\?([bq])\?([^?]*)\?=(?:\s+(?==\?))?/gi;
 const words = (text) =>
   text.includes('=?')
     ? text.replace(word, (_, charset, kind, data) =>
-        decode(kind.toLowerCase() === 'b' ? Buffer.from(data, 'base64') : quotedPrintable(Buffer.from(data.replaceAll('_', ' '), 'latin1')), charset.toLowerCase()),
+        decode(
+          kind.toLowerCase() === 'b'
+            ? Buffer.from(data, 'base64')
+            : quotedPrintable(Buffer.from(data.replaceAll('_', ' '), 'latin1')),
+          charset.toLowerCase(),
+        ),
       )
     : text;
 
@@ -27,11 +32,20 @@ const parameter = /;\s*([^\s=;]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^;\s]*))/g;
 function structured(value = '') {
   const end = value.indexOf(';');
   const result = { value: (end < 0 ? value : value.slice(0, end)).trim().toLowerCase(), parameters: {} };
-  if (end >= 0) for (const [, name, quoted, plain] of value.matchAll(parameter)) result.parameters[name.toLowerCase()] = quoted ?? plain;
+  if (end >= 0)
+    for (const [, name, quoted, plain] of value.matchAll(parameter))
+      result.parameters[name.toLowerCase()] = quoted ?? plain;
   return result;
 }
 
-const digit = (code) => (code >= 48 && code <= 57 ? code - 48 : code >= 65 && code <= 70 ? code - 55 : code >= 97 && code <= 102 ? code - 87 : -1);
+const digit = (code) =>
+  code >= 48 && code <= 57
+    ? code - 48
+    : code >= 65 && code <= 70
+      ? code - 55
+      : code >= 97 && code <= 102
+        ? code - 87
+        : -1;
 function quotedPrintable(bytes) {
   const out = Buffer.allocUnsafe(bytes.length);
   let length = 0;
@@ -63,7 +77,16 @@ function readHeaders(bytes, start, end) {
   const fields = [];
   for (const line of text.split(/\r?\n(?![ \t])/)) {
     const colon = line.indexOf(':');
-    if (colon > 0) fields.push([line.slice(0, colon).toLowerCase(), words(line.slice(colon + 1).replace(/\r?\n/g, '').trim())]);
+    if (colon > 0)
+      fields.push([
+        line.slice(0, colon).toLowerCase(),
+        words(
+          line
+            .slice(colon + 1)
+            .replace(/\r?\n/g, '')
+            .trim(),
+        ),
+      ]);
   }
   return { fields, body };
 }
@@ -73,7 +96,13 @@ export function parse(bytes, start = 0, end = bytes.length) {
   const get = (name) => fields.find(([key]) => key === name)?.[1];
   const { value: type, parameters } = structured(get('content-type') ?? 'text/plain');
   const disposition = structured(get('content-disposition'));
-  const part = { fields, type, filename: disposition.parameters.filename ?? parameters.name, parts: [], content: undefined };
+  const part = {
+    fields,
+    type,
+    filename: disposition.parameters.filename ?? parameters.name,
+    parts: [],
+    content: undefined,
+  };
   if (type.startsWith('multipart/') && parameters.boundary) {
     const needle = Buffer.from(`--${parameters.boundary}`);
     let open = -1;
@@ -97,7 +126,12 @@ export function parse(bytes, start = 0, end = bytes.length) {
   }
   const raw = bytes.subarray(body, end);
   const encoding = get('content-transfer-encoding')?.toLowerCase();
-  const decoded = encoding === 'base64' ? Buffer.from(raw.latin1Slice(0, raw.length), 'base64') : encoding === 'quoted-printable' ? quotedPrintable(raw) : raw;
+  const decoded =
+    encoding === 'base64'
+      ? Buffer.from(raw.latin1Slice(0, raw.length), 'base64')
+      : encoding === 'quoted-printable'
+        ? quotedPrintable(raw)
+        : raw;
   part.content = type.startsWith('text/') ? decode(decoded, parameters.charset?.toLowerCase()) : decoded;
   return part;
 }
