@@ -8,7 +8,7 @@ if (globalThis.gc === undefined) {
   process.exit(status ?? 1);
 }
 const known = readdirSync(here)
-  .filter((file) => file.endsWith('.mjs') && !['main.mjs', 'harness.mjs', 'data.mjs'].includes(file))
+  .filter((file) => file.endsWith('.mjs') && !['main.mjs', 'harness.mjs', 'data.mjs', 'peak-rss.mjs'].includes(file))
   .map((file) => file.slice(0, -4));
 const words = process.argv.slice(2).filter((word) => !word.startsWith('--'));
 const json = process.argv.includes('--json');

@@ -1,6 +1,7 @@
 // A large file streamed through a builder into a counting sink, in a process that does nothing else.
 import { createReadStream, statSync } from 'node:fs';
 import { Transform, Writable } from 'node:stream';
+import { peakRssMb } from '../peak-rss.mjs';
 import { pipeline } from 'node:stream/promises';
 
 const [, , subject, path] = process.argv;
@@ -66,6 +67,4 @@ if (subject === 'postwire') {
   await pipeline(createReadStream(path, { highWaterMark: 57 * 1150 }), encode, sink);
 }
 const seconds = (performance.now() - started) / 1000;
-console.log(
-  JSON.stringify({ amount: statSync(path).size / 1e6, seconds, rssMb: process.resourceUsage().maxRSS / 1024, written }),
-);
+console.log(JSON.stringify({ amount: statSync(path).size / 1e6, seconds, rssMb: peakRssMb(), written }));

@@ -1,5 +1,6 @@
 // A large message streamed from a file, every body decoded, in a process that does nothing else.
 import { createReadStream, readFileSync, statSync } from 'node:fs';
+import { peakRssMb } from '../peak-rss.mjs';
 
 const [, , subject, path] = process.argv;
 let decoded = 0;
@@ -29,6 +30,4 @@ if (subject === 'postwire') {
   for (const { content } of parse(readFileSync(path)).parts) decoded += content.length;
 }
 const seconds = (performance.now() - started) / 1000;
-console.log(
-  JSON.stringify({ amount: statSync(path).size / 1e6, seconds, rssMb: process.resourceUsage().maxRSS / 1024, decoded }),
-);
+console.log(JSON.stringify({ amount: statSync(path).size / 1e6, seconds, rssMb: peakRssMb(), decoded }));
