@@ -23,4 +23,5 @@ export {
   SmtpSendError,
   type SmtpTarget,
 } from './smtp/index.ts';
+export { Pop3Client, type Pop3Deletions, type Pop3Message, type Pop3Options, type Pop3Target } from './pop3/index.ts';
 export type { Trace, TraceEntry } from './socket/index.ts';

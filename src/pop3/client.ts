@@ -1,0 +1,426 @@
+import { ClosedError, ProtocolError, ReplyError, TlsError, UsageError, addContext } from '../errors.ts';
+import type { CallOptions, CloseReason, Connection } from '../socket/connection.ts';
+import { dial } from '../socket/dial.ts';
+import { SerialQueue } from '../socket/serial-queue.ts';
+import type { ShownBytes } from '../wire/arguments.ts';
+import type { Decoder } from '../wire/byte-queue.ts';
+import { ByteStream } from '../wire/byte-stream.ts';
+import { concatBytes } from '../wire/bytes.ts';
+import { Capabilities, parseCapabilityLine } from '../wire/capabilities.ts';
+import { type BodySpan, dottedDecoder } from '../wire/dotted.ts';
+import { parseDecimal } from '../wire/limits.ts';
+import {
+  type Pop3Listing,
+  type Pop3Status,
+  encodePop3Command,
+  parseList,
+  parseUidl,
+  pop3StatusDecoder,
+  textLines,
+  tooLong,
+} from './codec.ts';
+import { isTemporary, login } from './login.ts';
+import { type Pop3Options, type Pop3Target, type ResolvedPop3Target, resolvePop3Target } from './target.ts';
+
+/** A message that was read whole. */
+export interface Pop3Message {
+  readonly number: number;
+  /** Undefined where the server has no UIDL, or gave none that is valid. */
+  readonly uid: string | undefined;
+  readonly bytes: Uint8Array;
+}
+
+/** What became of this session's DELEs: they take effect with QUIT alone (RFC 1939 section 6). */
+export interface Pop3Deletions {
+  readonly numbers: readonly number[];
+  readonly state: 'pending' | 'committed' | 'unknown' | 'not-committed';
+}
+
+/** Messages asked for in one write, and the bytes they may announce together. */
+const BATCH_MESSAGES = 100;
+const BATCH_BYTES = 4 * 1024 * 1024;
+const MAX_LISTING_BYTES = 64 * 1024 * 1024;
+
+/**
+ * A POP3 session. Commands may be called concurrently and are answered in order. A refused command leaves the connection usable;
+ * after a timeout, an abort with bytes under way, or a protocol error it is closed. While a stream of `retr` is open, other commands
+ * throw UsageError at once.
+ *
+ * @see RFC 1939
+ */
+export class Pop3Client implements AsyncDisposable {
+  readonly #connection: Connection;
+  readonly #target: ResolvedPop3Target;
+  readonly #queue = new SerialQueue();
+  readonly #decodeStatus: Decoder<Pop3Status>;
+  #capabilities = new Capabilities();
+  #greeting = '';
+  #streaming = false;
+  #deleted = new Set<number>();
+  #quit: 'none' | 'committed' | 'unknown' = 'none';
+
+  private constructor(connection: Connection, target: ResolvedPop3Target) {
+    this.#connection = connection;
+    this.#target = target;
+    this.#decodeStatus = pop3StatusDecoder(connection.limits);
+  }
+
+  /** Connects, begins TLS unless told not to, and logs in when a user is given. Rejects with nothing left open. */
+  static async connect(target: Pop3Target | undefined, options: Pop3Options = {}): Promise<Pop3Client> {
+    const resolved = resolvePop3Target(target, options);
+    const { endpoint, tls } = resolved;
+    const { host, port, path } = endpoint;
+    const connection = await dial(
+      { protocol: 'POP3', host, port, path, implicitTls: endpoint.tls === 'implicit', tls },
+      resolved.dial,
+    );
+    const client = new Pop3Client(connection, resolved);
+    try {
+      await client.#open({ signal: resolved.dial.signal });
+      return client;
+    } catch (error) {
+      connection.destroy();
+      throw error;
+    }
+  }
+
+  async #open(call: CallOptions): Promise<void> {
+    const connection = this.#connection;
+    const { endpoint, tls, credentials } = this.#target;
+    const timeoutMs = Math.max(1, Math.min(connection.timeouts.greetingMs, connection.connectBy - performance.now()));
+    const greeting = await connection.read(this.#decodeStatus, { ...call, phase: 'greeting', timeoutMs });
+    if (greeting.kind !== 'ok') throw this.#refusal('the connection', greeting);
+    this.#greeting = greeting.text;
+    await this.#readCapabilities(call);
+    if (endpoint.tls === 'starttls') {
+      const status = this.#capabilities.has('STLS')
+        ? await this.#ask('STLS', encodePop3Command('STLS'), call)
+        : undefined;
+      if (status?.kind !== 'ok')
+        throw new TlsError(`POP3 server ${connection.host}:${connection.port} cannot begin TLS`, {
+          protocol: 'POP3',
+          reason: 'STARTTLS_UNAVAILABLE',
+          hint: "use pop3s://, or tls: 'none' if you accept that others can read your mail",
+        });
+      await connection.startTls(tls, call);
+      await this.#readCapabilities(call);
+    }
+    if (credentials === undefined) return;
+    await login(
+      {
+        connection,
+        target: this.#target,
+        greeting: this.#greeting,
+        capabilities: this.#capabilities,
+        ask: (name, line) => this.#ask(name, line, call),
+        demand: (name, line) => this.#demand(name, line, call),
+      },
+      credentials,
+      call.signal,
+    );
+    await this.#readCapabilities(call);
+  }
+
+  /** What the server offers; empty where it has no CAPA. */
+  get capabilities(): Capabilities {
+    return this.#capabilities;
+  }
+
+  get greeting(): string {
+    return this.#greeting;
+  }
+
+  get secure(): boolean {
+    return this.#connection.secure;
+  }
+
+  /** Settles when the connection has ended, with the reason. Never rejects. */
+  get closed(): Promise<CloseReason> {
+    return this.#connection.closed;
+  }
+
+  /** What became of the DELEs of this session. */
+  get deletions(): Pop3Deletions {
+    const open = this.#connection.open ? 'pending' : 'not-committed';
+    return { numbers: [...this.#deleted], state: this.#quit === 'none' ? open : this.#quit };
+  }
+
+  /** Count and size in bytes of the mailbox. @see RFC 1939 section 5 */
+  async stat(call: CallOptions = {}): Promise<{ readonly count: number; readonly sizeBytes: number }> {
+    const { text } = await this.#simple('STAT', [], call);
+    const [count, sizeBytes] = text.split(' ', 2).map(parseDecimal);
+    if (count !== undefined && sizeBytes !== undefined) return { count, sizeBytes };
+    throw new ProtocolError(`the server answered STAT with: ${text}`, { protocol: 'POP3', reusable: true });
+  }
+
+  /** Sizes in bytes by message number: what the server says, a hint only. */
+  async list(call: CallOptions = {}): Promise<Pop3Listing<number>> {
+    return parseList(await this.#multiline('LIST', [], MAX_LISTING_BYTES, call));
+  }
+
+  /** Unique ids by message number. @see RFC 1939 section 7 */
+  async uidl(call: CallOptions = {}): Promise<Pop3Listing<string>> {
+    return parseUidl(await this.#multiline('UIDL', [], MAX_LISTING_BYTES, call));
+  }
+
+  /** The header and the first `lines` lines of the body. LimitError over `limits.messageBytes`. */
+  async top(number: number, lines: number, call: CallOptions = {}): Promise<Uint8Array> {
+    if (!Number.isSafeInteger(lines) || lines < 0) throw new UsageError('lines must be a whole number of 0 or more');
+    const { messageBytes } = this.#connection.limits;
+    return this.#multiline('TOP', [checkNumber(number), String(lines)], messageBytes, call);
+  }
+
+  /** A message as a stream, with back-pressure. Until it is read or given up, other commands throw UsageError. */
+  retr(number: number, call: CallOptions = {}): Promise<ByteStream> {
+    const line = encodePop3Command('RETR', checkNumber(number));
+    return new Promise((resolve, reject) => {
+      this.#run(call, async () => {
+        await this.#demand('RETR', line, call);
+        const inner = this.#connection.body(dottedDecoder(), call)[Symbol.asyncIterator]();
+        await new Promise<void>((done) =>
+          resolve(
+            new ByteStream(
+              holding(inner, () => {
+                this.#streaming = false;
+                done();
+              }),
+            ),
+          ),
+        );
+      }).catch((error: unknown) => {
+        this.#streaming = false;
+        reject(error);
+      });
+      this.#streaming = this.#connection.open;
+    });
+  }
+
+  /**
+   * Every message whose uid is not in `skip`, in order, read ahead in batches where the server allows it. Commands inside the loop
+   * work, and breaking out of it leaves the connection usable. A message is never deleted by this.
+   */
+  async *messages(options: CallOptions & { readonly skip?: ReadonlySet<string> } = {}): AsyncGenerator<Pop3Message> {
+    const sizes = (await this.list(options)).entries;
+    const uids = await this.#uidsIfAny(options);
+    const wanted = [...sizes.keys()].filter((number) => options.skip?.has(uids.get(number) ?? '') !== true);
+    let at = 0;
+    const next = (): Promise<Uint8Array[]> | undefined => {
+      const from = at;
+      const most = this.#capabilities.has('PIPELINING') ? BATCH_MESSAGES : 1;
+      for (let bytes = 0; at < wanted.length && at - from < most; at++) {
+        bytes += sizes.get(wanted[at] as number) ?? 0;
+        if (at > from && bytes > BATCH_BYTES) break;
+      }
+      if (at === from) return undefined;
+      const batch = this.#batch(wanted.slice(from, at), options);
+      // Seen when it is awaited, or not at all after a break.
+      batch.catch(() => {});
+      return batch;
+    };
+    let index = 0;
+    for (let batch = next(); batch !== undefined;) {
+      const bodies = await batch;
+      batch = next();
+      for (const bytes of bodies) {
+        const number = wanted[index++] as number;
+        yield { number, uid: uids.get(number), bytes };
+      }
+    }
+  }
+
+  async #uidsIfAny(call: CallOptions): Promise<ReadonlyMap<number, string>> {
+    try {
+      return (await this.uidl(call)).entries;
+    } catch (error) {
+      // QUIRK(servers without UIDL): it is optional in RFC 1939.
+      if (error instanceof ReplyError) return new Map();
+      throw error;
+    }
+  }
+
+  /** Marks a message; it goes with `quit`. */
+  async dele(number: number, call: CallOptions = {}): Promise<void> {
+    await this.#simple('DELE', [checkNumber(number)], call);
+    this.#deleted.add(number);
+  }
+
+  async rset(call: CallOptions = {}): Promise<void> {
+    await this.#simple('RSET', [], call);
+    this.#deleted.clear();
+  }
+
+  async noop(call: CallOptions = {}): Promise<void> {
+    await this.#simple('NOOP', [], call);
+  }
+
+  /** Any command with a one-line answer, ReplyError unless +OK. Arguments with CR, LF or NUL are refused. */
+  command(verb: string, args: readonly string[] = [], call: CallOptions = {}): Promise<Pop3Status> {
+    return this.#simple(verb, args, call);
+  }
+
+  /** Takes leave; `deletions` of the result tells whether the server carried them out. Never rejects. */
+  async quit(): Promise<Pop3Deletions> {
+    if (this.#connection.open && !this.#streaming) {
+      this.#quit = 'unknown';
+      try {
+        await this.#queue.run(() => this.#demand('QUIT', encodePop3Command('QUIT'), { timeoutMs: 10_000 }));
+        this.#quit = 'committed';
+      } catch {
+        // Reported as unknown.
+      }
+    }
+    if (this.#streaming) this.#connection.destroy();
+    await this.#connection.close();
+    return this.deletions;
+  }
+
+  /** Closes at once, without QUIT: nothing is deleted. */
+  destroy(reason?: Error): void {
+    this.#connection.destroy(reason);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.quit();
+  }
+
+  async #readCapabilities(call: CallOptions): Promise<void> {
+    this.#capabilities = new Capabilities();
+    const status = await this.#ask('CAPA', encodePop3Command('CAPA'), call);
+    if (status.kind !== 'ok') return;
+    const bytes = await this.#body(this.#connection.limits.replyBytes, call);
+    this.#capabilities = new Capabilities(textLines(bytes).map(parseCapabilityLine));
+  }
+
+  async #run<T>(call: CallOptions, work: () => Promise<T>): Promise<T> {
+    if (this.#streaming)
+      throw new UsageError('a message is being streamed: read it to its end, or give it up, before the next command');
+    return this.#queue.run({
+      signal: call.signal,
+      run: () => {
+        const connection = this.#connection;
+        if (!connection.open)
+          throw new ClosedError('the POP3 connection is closed', { protocol: 'POP3', cause: connection.failure });
+        if (connection.pendingBytes > 0) {
+          const error = new ProtocolError('the POP3 server sent what nobody asked for', { reason: 'OUT_OF_STEP' });
+          connection.destroy(error);
+          throw error;
+        }
+        return work();
+      },
+    });
+  }
+
+  async #simple(verb: string, args: readonly string[], call: CallOptions): Promise<Pop3Status> {
+    const line = encodePop3Command(verb, ...args);
+    return this.#run(call, () => this.#demand(verb, line, call));
+  }
+
+  async #multiline(verb: string, args: readonly string[], maxBytes: number, call: CallOptions): Promise<Uint8Array> {
+    const line = encodePop3Command(verb, ...args);
+    return this.#run(call, async () => {
+      await this.#demand(verb, line, call);
+      return this.#body(maxBytes, call);
+    });
+  }
+
+  #batch(numbers: readonly number[], call: CallOptions): Promise<Uint8Array[]> {
+    const lines = numbers.map((number) => encodePop3Command('RETR', checkNumber(number)));
+    return this.#run(call, async () => {
+      const connection = this.#connection;
+      await connection.write(lines, call);
+      const bodies: Uint8Array[] = [];
+      let refused: ReplyError | undefined;
+      for (const _ of numbers) {
+        const status = connection.tryRead(this.#decodeStatus) ?? (await this.#status('RETR', call));
+        if (status.kind === 'ok') bodies.push(await this.#body(connection.limits.messageBytes, call));
+        else refused ??= this.#refusal('RETR', status);
+      }
+      if (refused !== undefined) throw refused;
+      return bodies;
+    });
+  }
+
+  async #body(maxBytes: number, call: CallOptions): Promise<Uint8Array> {
+    const decode: Decoder<BodySpan> = dottedDecoder();
+    const spans: Uint8Array[] = [];
+    let length = 0;
+    for (;;) {
+      const span =
+        this.#connection.tryRead(decode, 'body') ??
+        (await this.#connection.read(decode, { ...call, phase: 'bodyIdle', shown: 'body' }));
+      length += span.bytes.length;
+      if (length > maxBytes) {
+        const error = tooLong(maxBytes);
+        this.#connection.destroy(error);
+        throw error;
+      }
+      if (span.bytes.length > 0) spans.push(span.bytes);
+      if (span.last) return concatBytes(spans);
+    }
+  }
+
+  async #status(name: string, call: CallOptions): Promise<Pop3Status> {
+    try {
+      return await this.#connection.read(this.#decodeStatus, call);
+    } catch (error) {
+      throw addContext(error, { command: name });
+    }
+  }
+
+  async #ask(name: string, line: ShownBytes, call: CallOptions): Promise<Pop3Status> {
+    await this.#connection.write([line], call);
+    return this.#status(name, call);
+  }
+
+  async #demand(name: string, line: ShownBytes, call: CallOptions): Promise<Pop3Status> {
+    const status = await this.#ask(name, line, call);
+    if (status.kind === 'ok') return status;
+    if (status.kind === 'error') throw this.#refusal(name, status);
+    const error = new ProtocolError(`the POP3 server answered ${name} with a challenge`, { command: name });
+    this.#connection.destroy(error);
+    throw error;
+  }
+
+  #refusal(command: string, status: Pop3Status): ReplyError {
+    const { host, port, transcript } = this.#connection;
+    const code = status.code === undefined ? '' : `[${status.code}] `;
+    return new ReplyError(`POP3 ${command} refused by ${host}:${port}: ${code}${status.text}`, {
+      protocol: 'POP3',
+      phase: 'command',
+      host,
+      port,
+      command,
+      temporary: isTemporary(status),
+      transcript: transcript.last(),
+      reply: { code: '-ERR', enhanced: status.code, text: status.text },
+    });
+  }
+}
+
+function checkNumber(number: unknown): string {
+  if (typeof number !== 'number' || !Number.isSafeInteger(number) || number < 1)
+    throw new UsageError(`a message number must be a whole number of 1 or more; got ${JSON.stringify(number)}`);
+  return String(number);
+}
+
+/** The iterator, telling when it has ended in whatever way. */
+function holding(inner: AsyncIterator<Uint8Array, unknown>, done: () => void): AsyncIterable<Uint8Array> {
+  const iterator: AsyncIterator<Uint8Array, unknown> = {
+    async next() {
+      try {
+        const result = await inner.next();
+        if (result.done === true) done();
+        return result;
+      } catch (error) {
+        done();
+        throw error;
+      }
+    },
+    async return() {
+      await inner.return?.();
+      done();
+      return { done: true, value: undefined };
+    },
+  };
+  return { [Symbol.asyncIterator]: () => iterator };
+}
