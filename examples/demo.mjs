@@ -1,13 +1,16 @@
-// The tutorial's message, sent for real: an embedded SMTP server, STARTTLS, a login, three attachments, and what arrived.
+// The tutorial's message, sent for real: an embedded mail host, STARTTLS, a login, three attachments; then read back over POP3.
 import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { sendMail } from 'postwire';
-import { fakeSmtp } from 'postwire/testing';
+import { parseSync } from 'postwire/mime';
+import { Pop3Client } from 'postwire/pop3';
+import { fakeMailHost } from 'postwire/testing';
 
 const file = (name) => fileURLToPath(new URL(`files/${name}`, import.meta.url));
 const attachments = [{ file: file('hello.txt') }, { file: file('month-data.xlsx') }, { file: file('picture.png') }];
 
-const server = await fakeSmtp({ tls: 'starttls', users: { me: 'a secret' } });
+const host = await fakeMailHost({ tls: 'starttls', users: { 'you@example.com': 'a secret' } });
+const server = host.smtp;
 console.log(`An SMTP server listens on ${server.host}:${server.port}. It asks for TLS and a login.\n`);
 
 const result = await sendMail(
@@ -25,22 +28,23 @@ const result = await sendMail(
 console.log('The conversation, secrets masked and bodies counted:');
 for (const line of server.transcript) console.log(`  ${line}`);
 
-const mail = await server.waitForMail({ subject: '本月数据' });
-console.log('\nWhat arrived:');
-console.log(`  from     ${mail.header('from')}`);
-console.log(`  to       ${mail.envelope.to.join(', ')}`);
-console.log(`  subject  ${mail.header('subject')}`);
-console.log(
-  `  size     ${mail.raw.length} bytes, over ${mail.secure ? 'TLS' : 'plaintext'}, logged in as ${mail.user}`,
-);
-for (const { file: path } of attachments) {
-  const name = path.split(/[/\\]/).at(-1);
-  const [, body] = mail.text.split(new RegExp(`filename="?${name}"?\\r\\n\\r\\n`));
-  const arrived = Buffer.from(body.slice(0, body.indexOf('\r\n--')), 'base64');
-  const sent = await readFile(path);
-  if (!arrived.equals(sent)) throw new Error(`${name} differs`);
-  console.log(`  attached ${name}, ${sent.length} bytes: the same, byte for byte`);
+const pop3 = await Pop3Client.connect(host.pop3.url, { tls: { ca: host.pop3.ca } });
+console.log(`\nRead back over POP3 from ${host.pop3.host}:${host.pop3.port}, over TLS, logged in:`);
+for await (const { number, uid, bytes } of pop3.messages()) {
+  const mail = parseSync(bytes);
+  const [author] = mail.from;
+  console.log(`  message  ${number}, uid ${uid}, ${bytes.length} bytes`);
+  console.log(`  from     ${author.name} <${author.address}>`);
+  console.log(`  subject  ${mail.subject}`);
+  console.log(`  text     ${mail.text}`);
+  for (const [index, { file: path }] of attachments.entries()) {
+    const sent = await readFile(path);
+    const arrived = mail.attachments[index];
+    if (!sent.equals(arrived.bytes())) throw new Error(`${arrived.filename} differs`);
+    console.log(`  attached ${arrived.filename}, ${sent.length} bytes: the same, byte for byte`);
+  }
 }
+await pop3.quit();
 
 console.log(`\nDelivered: ${result.accepted.join(', ')} (${result.reply.code} ${result.reply.text})`);
 console.log('To send it through your own server:\n');
@@ -51,4 +55,4 @@ console.log(
   '    -s 本月数据 --text 附件中有本月数据请查收 -a examples/files/hello.txt -a examples/files/month-data.xlsx you@example.com',
 );
 
-await server.close();
+await host.close();

@@ -134,6 +134,11 @@ export class Pop3Client implements AsyncDisposable {
     return this.#connection.secure;
   }
 
+  /** The connection below, for what this class does not do. */
+  get connection(): Connection {
+    return this.#connection;
+  }
+
   /** Settles when the connection has ended, with the reason. Never rejects. */
   get closed(): Promise<CloseReason> {
     return this.#connection.closed;
@@ -173,6 +178,7 @@ export class Pop3Client implements AsyncDisposable {
   /** A message as a stream, with back-pressure. Until it is read or given up, other commands throw UsageError. */
   retr(number: number, call: CallOptions = {}): Promise<ByteStream> {
     const line = encodePop3Command('RETR', checkNumber(number));
+    if (this.#streaming) return Promise.reject(stillStreaming());
     return new Promise((resolve, reject) => {
       this.#run(call, async () => {
         await this.#demand('RETR', line, call);
@@ -204,7 +210,7 @@ export class Pop3Client implements AsyncDisposable {
     const uids = await this.#uidsIfAny(options);
     const wanted = [...sizes.keys()].filter((number) => options.skip?.has(uids.get(number) ?? '') !== true);
     let at = 0;
-    const next = (): Promise<Uint8Array[]> | undefined => {
+    const next = (): Promise<(Uint8Array | ReplyError)[]> | undefined => {
       const from = at;
       const most = this.#capabilities.has('PIPELINING') ? BATCH_MESSAGES : 1;
       for (let bytes = 0; at < wanted.length && at - from < most; at++) {
@@ -223,6 +229,8 @@ export class Pop3Client implements AsyncDisposable {
       batch = next();
       for (const bytes of bodies) {
         const number = wanted[index++] as number;
+        // Those before it were handed over; the caller may go on with the next by `skip`.
+        if (bytes instanceof ReplyError) throw bytes;
         yield { number, uid: uids.get(number), bytes };
       }
     }
@@ -292,8 +300,7 @@ export class Pop3Client implements AsyncDisposable {
   }
 
   async #run<T>(call: CallOptions, work: () => Promise<T>): Promise<T> {
-    if (this.#streaming)
-      throw new UsageError('a message is being streamed: read it to its end, or give it up, before the next command');
+    if (this.#streaming) throw stillStreaming();
     return this.#queue.run({
       signal: call.signal,
       run: () => {
@@ -323,19 +330,20 @@ export class Pop3Client implements AsyncDisposable {
     });
   }
 
-  #batch(numbers: readonly number[], call: CallOptions): Promise<Uint8Array[]> {
+  /** Bodies in the order asked for; a refused one is its refusal. All together may not pass `limits.messageBytes`, whatever LIST said. */
+  #batch(numbers: readonly number[], call: CallOptions): Promise<(Uint8Array | ReplyError)[]> {
     const lines = numbers.map((number) => encodePop3Command('RETR', checkNumber(number)));
     return this.#run(call, async () => {
       const connection = this.#connection;
       await connection.write(lines, call);
-      const bodies: Uint8Array[] = [];
-      let refused: ReplyError | undefined;
+      const bodies: (Uint8Array | ReplyError)[] = [];
+      let left = connection.limits.messageBytes;
       for (const _ of numbers) {
         const status = connection.tryRead(this.#decodeStatus) ?? (await this.#status('RETR', call));
-        if (status.kind === 'ok') bodies.push(await this.#body(connection.limits.messageBytes, call));
-        else refused ??= this.#refusal('RETR', status);
+        const body = status.kind === 'ok' ? await this.#body(left, call) : this.#refusal('RETR', status);
+        if (body instanceof Uint8Array) left -= body.length;
+        bodies.push(body);
       }
-      if (refused !== undefined) throw refused;
       return bodies;
     });
   }
@@ -396,6 +404,9 @@ export class Pop3Client implements AsyncDisposable {
     });
   }
 }
+
+const stillStreaming = (): UsageError =>
+  new UsageError('a message is being streamed: read it to its end, or give it up, before the next command');
 
 function checkNumber(number: unknown): string {
   if (typeof number !== 'number' || !Number.isSafeInteger(number) || number < 1)

@@ -37,7 +37,7 @@ export class FakePop3 extends FakeServer {
   readonly store: MailStore;
 
   private constructor(options: FakePop3Options) {
-    super(options);
+    super(options, (code, text) => encodePop3Status({ kind: code === '+OK' ? 'ok' : 'error', text }));
     this.#options = options;
     this.store = options.store ?? new MailStore();
   }

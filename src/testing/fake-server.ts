@@ -5,7 +5,7 @@ import { type ServerTlsOptions } from '../socket/tls.ts';
 import { type TraceEntry, formatTraceEntry } from '../socket/transcript.ts';
 import type { Limits } from '../wire/limits.ts';
 import { type CertificateKind, testTls } from './certificates.ts';
-import { type FaultRule, FaultScript, type Match } from './fault-script.ts';
+import { type EncodeReply, type FaultRule, FaultScript, type Match } from './fault-script.ts';
 import { type WireFaults, withWireFaults } from './wire-fault.ts';
 
 /** What every fake server takes. */
@@ -50,7 +50,7 @@ const KEPT_LINES = 10_000;
  * conversation.
  */
 export class FakeServer implements AsyncDisposable {
-  readonly #script = new FaultScript();
+  readonly #script: FaultScript;
   readonly #entries: TraceEntry[] = [];
   readonly #errors: unknown[] = [];
   #listener!: Listener;
@@ -58,7 +58,8 @@ export class FakeServer implements AsyncDisposable {
   #tls: ServerTlsOptions | undefined;
   #ca: string | undefined;
 
-  protected constructor(options: FakeServerOptions) {
+  protected constructor(options: FakeServerOptions, encode?: EncodeReply) {
+    this.#script = new FaultScript(encode);
     this.tlsMode = options.tls ?? 'none';
   }
 

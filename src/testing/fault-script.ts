@@ -16,6 +16,11 @@ type Action =
 export type Outcome =
   { readonly kind: 'normal'; readonly inject: Uint8Array } | { readonly kind: 'replied' } | { readonly kind: 'gone' };
 
+/** How a protocol writes a reply: 451 and a text, or '-ERR' and a text. */
+export type EncodeReply = (code: number | string, text: string) => Uint8Array;
+
+const smtpStyle: EncodeReply = (code, text) => encodeReply({ code: Number(code), lines: text.split('\n') });
+
 /**
  * One scripted misbehaviour: `on('RCPT', { to: 'bob' }).times(2).reply(451, '4.2.1 later')`. Actions happen in the order they are
  * written. Until an action is added the rule only counts.
@@ -23,6 +28,7 @@ export type Outcome =
 export class FaultRule {
   readonly #verb: string;
   readonly #match: Match | undefined;
+  readonly #encode: EncodeReply;
   #left = Number.POSITIVE_INFINITY;
   #skip = 0;
   #bodyBytes: number | undefined;
@@ -30,7 +36,8 @@ export class FaultRule {
   /** Commands that matched, whether or not the rule acted. */
   count = 0;
 
-  constructor(verb: string, match?: Match) {
+  constructor(verb: string, match?: Match, encode: EncodeReply = smtpStyle) {
+    this.#encode = encode;
     this.#verb = verb.toUpperCase();
     this.#match = match;
   }
@@ -58,8 +65,8 @@ export class FaultRule {
   }
 
   /** Answer with this code and text, instead of the usual answer. An enhanced status code may begin the text. */
-  reply(code: number, text: string): this {
-    this.#actions.push({ kind: 'send', bytes: encodeReply({ code, lines: text.split('\n') }) });
+  reply(code: number | string, text: string): this {
+    this.#actions.push({ kind: 'send', bytes: this.#encode(code, text) });
     return this;
   }
 
@@ -187,9 +194,14 @@ async function sleep(ms: number, connection: Connection): Promise<void> {
 /** The rules of a fake server, newest first. */
 export class FaultScript {
   #rules: FaultRule[] = [];
+  readonly #encode: EncodeReply | undefined;
+
+  constructor(encode?: EncodeReply) {
+    this.#encode = encode;
+  }
 
   on(verb: string, match?: Match): FaultRule {
-    const rule = new FaultRule(verb, match);
+    const rule = new FaultRule(verb, match, this.#encode);
     this.#rules.unshift(rule);
     return rule;
   }
