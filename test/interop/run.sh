@@ -8,6 +8,7 @@ missing=()
 need() { command -v "$1" >/dev/null 2>&1 || [ -x "/usr/sbin/$1" ] || missing+=("$2"); }
 need postfix postfix
 need dovecot dovecot-core
+[ -e /usr/lib/dovecot/pop3 ] || missing+=(dovecot-pop3d)
 need swaks swaks
 need curl curl
 need python3 python3
