@@ -13,6 +13,10 @@ export {
   formatMboxEntry,
   readMbox,
   sendMail,
+  type Mailbox,
+  MailboxMessage,
+  type MailboxQuery,
+  openMailbox,
 } from './mail/index.ts';
 export { type ComposedMessage, type MessageDraft, compose } from './mime/index.ts';
 export {

@@ -4,6 +4,7 @@ import { Command, CommanderError } from 'commander';
 import { exitCodes } from './exit-codes.ts';
 import { addMimeCommand } from './mime.ts';
 import { reportFailure } from './output.ts';
+import { addPop3Command } from './pop3.ts';
 import { addSendCommand } from './send.ts';
 
 const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
@@ -15,6 +16,7 @@ const program = new Command('postwire')
   .version(version)
   .exitOverride();
 addSendCommand(program);
+addPop3Command(program);
 addMimeCommand(program);
 
 // A closed pipe is the reader's way to say that it has enough.

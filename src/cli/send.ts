@@ -1,18 +1,15 @@
-import { readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import type { Command } from 'commander';
-import { UsageError, escapeControls, messageOf } from '../errors.ts';
-import { type RawDraft, type SendMailOptions, sendMail } from '../mail/index.ts';
+import { UsageError, escapeControls } from '../errors.ts';
+import { type RawDraft, sendMail } from '../mail/index.ts';
 import { type FilePartOptions, type MessageDraft, compose, rawMessage } from '../mime/index.ts';
 import { smtpSchemes } from '../smtp/target.ts';
-import { parseTargetUrl, parseTlsMode } from '../socket/address.ts';
 import { exitCodes } from './exit-codes.ts';
 import { printJson, reportFailure, say } from './output.ts';
 import { progressBar } from './progress.ts';
-import { checkNoSecret, promptSecret, readSecretFile } from './secrets.ts';
+import { type ServerFlags, addServerFlags, readServerFlags, readText } from './server-flags.ts';
 
-interface SendFlags {
-  readonly server?: string;
+interface SendFlags extends ServerFlags {
   readonly subject?: string;
   readonly from?: string;
   readonly to: readonly string[];
@@ -24,15 +21,6 @@ interface SendFlags {
   readonly inline?: boolean;
   readonly raw?: string;
   readonly header: readonly string[];
-  readonly user?: string;
-  readonly passwordFile?: string;
-  readonly tokenFile?: string;
-  readonly tls?: string;
-  readonly ca?: string;
-  readonly pin?: string;
-  readonly allowInsecureAuth?: boolean;
-  readonly timeout?: string;
-  readonly trace?: boolean;
   readonly json?: boolean;
   readonly dryRun?: boolean;
 }
@@ -40,11 +28,12 @@ interface SendFlags {
 const collect = (value: string, list: readonly string[]): readonly string[] => [...list, value];
 
 export function addSendCommand(program: Command): void {
-  program
-    .command('send')
+  addServerFlags(
+    program.command('send'),
+    'smtp://user@host:587 or smtps://user@host; default: the environment variable SMTP_URL',
+  )
     .description('send a message; the text comes from standard input')
     .argument('[recipients...]', 'addresses, as with --to')
-    .option('--server <url>', 'smtp://user@host:587 or smtps://user@host; default: the environment variable SMTP_URL')
     .option('-s, --subject <text>', 'subject')
     .option('--from <address>', 'author, "Name <me@example.com>"; default: the environment variable POSTWIRE_FROM')
     .option('--to <address>', 'recipient; may be repeated', collect, [])
@@ -56,15 +45,6 @@ export function addSendCommand(program: Command): void {
     .option('--inline', 'send the local images that the html shows along with it')
     .option('--raw <file>', 'send this message as it is (- for standard input); needs --from and --to')
     .option('--header <field>', '"Name: value"; may be repeated', collect, [])
-    .option('--user <name>', 'log in as; the password comes from POSTWIRE_PASSWORD, --password-file or a prompt')
-    .option('--password-file <file>', 'file with the password on its first line')
-    .option('--token-file <file>', 'file with an OAuth 2 token on its first line; default: POSTWIRE_TOKEN')
-    .option('--tls <mode>', 'auto, implicit, starttls or none')
-    .option('--ca <file>', 'trust this authority (PEM)')
-    .option('--pin <pin>', 'trust exactly this certificate: sha256/…')
-    .option('--allow-insecure-auth', 'log in without TLS')
-    .option('--timeout <seconds>', 'give up after this long')
-    .option('--trace', 'show the conversation, secrets masked, on standard error')
     .option('--json', 'print the result as one JSON document')
     .option('--dry-run', 'print the message instead of sending it')
     .addHelpText(
@@ -89,12 +69,11 @@ Exit codes: 0 sent, 2 usage, 3 connect, 4 TLS, 5 login, 6 refused for now, 7 ref
 async function send(to: readonly string[], flags: SendFlags): Promise<void> {
   const draft = flags.raw === undefined ? await readDraft(to, flags) : readRaw(to, flags, flags.raw);
   if (flags.dryRun === true) return dryRun(draft, flags);
-  const options = await connectOptions(flags);
-  const server = flags.server ?? process.env['SMTP_URL'];
-  if (server === undefined || server === '')
-    throw new UsageError(
-      'no server: use --server, or set SMTP_URL, for example to smtp://user:password@mail.example.com:587',
-    );
+  const { server, options } = await readServerFlags(flags, {
+    variable: 'SMTP_URL',
+    schemes: smtpSchemes,
+    example: 'smtp://user:password@mail.example.com:587',
+  });
   const bar = progressBar('sending');
   const controller = new AbortController();
   const onInterrupt = (): void => controller.abort();
@@ -120,41 +99,6 @@ async function send(to: readonly string[], flags: SendFlags): Promise<void> {
     bar.stop();
     process.off('SIGINT', onInterrupt);
   }
-}
-
-async function connectOptions(flags: SendFlags): Promise<SendMailOptions> {
-  if (flags.server !== undefined) checkNoSecret(flags.server);
-  const server = flags.server ?? process.env['SMTP_URL'] ?? '';
-  const endpoint = server === '' ? undefined : parseTargetUrl(server, smtpSchemes);
-  const user = flags.user ?? endpoint?.user;
-  const token = flags.tokenFile === undefined ? process.env['POSTWIRE_TOKEN'] : readSecretFile(flags.tokenFile);
-  let password: string | undefined;
-  if (user !== undefined && token === undefined) {
-    password =
-      flags.passwordFile === undefined
-        ? (process.env['POSTWIRE_PASSWORD'] ?? endpoint?.password)
-        : readSecretFile(flags.passwordFile);
-    password ??= await promptSecret(`Password for ${escapeControls(user)}: `);
-  }
-  const seconds = flags.timeout === undefined ? undefined : Number(flags.timeout);
-  if (seconds !== undefined && !(seconds > 0))
-    throw new UsageError(`--timeout must be a number of seconds; got ${flags.timeout ?? ''}`);
-  const tls = {
-    ...(flags.tls === undefined ? {} : { mode: parseTlsMode(flags.tls) }),
-    ...(flags.ca === undefined ? {} : { ca: readText(flags.ca, '--ca') }),
-    ...(flags.pin === undefined ? {} : { pin: flags.pin }),
-  };
-  return {
-    ...(user === undefined ? {} : { user }),
-    ...(password === undefined ? {} : { password }),
-    ...(user === undefined || token === undefined ? {} : { token }),
-    ...(Object.keys(tls).length === 0 ? {} : { tls }),
-    ...(flags.allowInsecureAuth === true ? { allowInsecureAuth: true } : {}),
-    ...(seconds === undefined
-      ? {}
-      : { timeouts: { totalMs: seconds * 1000, connectMs: Math.min(seconds * 1000, 30_000) } }),
-    ...(flags.trace === true ? { trace: process.stderr } : {}),
-  };
 }
 
 async function readDraft(to: readonly string[], flags: SendFlags): Promise<MessageDraft> {
@@ -237,14 +181,6 @@ async function dryRun(draft: MessageDraft | RawDraft, flags: SendFlags): Promise
   say(`from: ${message.envelope.from}\nto: ${[message.envelope.to].flat().join(', ')}`);
   for await (const chunk of message.stream()) {
     if (!process.stdout.write(chunk)) await new Promise((resume) => process.stdout.once('drain', resume));
-  }
-}
-
-function readText(file: string, flag: string): string {
-  try {
-    return readFileSync(file, 'utf8');
-  } catch (error) {
-    throw new UsageError(`${flag}: ${messageOf(error)}`);
   }
 }
 

@@ -8,3 +8,4 @@ export {
   readMbox,
 } from './mbox.ts';
 export { Maildir, type MaildirEntry, type MaildirFlag } from './maildir.ts';
+export { type Mailbox, MailboxMessage, type MailboxQuery, openMailbox } from './mailbox.ts';

@@ -1,8 +1,16 @@
-import { ClosedError, ProtocolError, ReplyError, TlsError, UsageError, addContext } from '../errors.ts';
+import {
+  ClosedError,
+  ProtocolError,
+  ReplyError,
+  TlsError,
+  UnsupportedError,
+  UsageError,
+  addContext,
+} from '../errors.ts';
 import type { CallOptions, CloseReason, Connection } from '../socket/connection.ts';
 import { dial } from '../socket/dial.ts';
 import { SerialQueue } from '../socket/serial-queue.ts';
-import type { ShownBytes } from '../wire/arguments.ts';
+import { type ShownBytes, checkWord } from '../wire/arguments.ts';
 import type { Decoder } from '../wire/byte-queue.ts';
 import { ByteStream } from '../wire/byte-stream.ts';
 import { concatBytes } from '../wire/bytes.ts';
@@ -104,6 +112,11 @@ export class Pop3Client implements AsyncDisposable {
         });
       await connection.startTls(tls, call);
       await this.#readCapabilities(call);
+    }
+    // Before the login: RFC 6856 section 2. Names and texts may then be UTF-8.
+    if (this.#target.utf8) {
+      this.#needs('UTF8');
+      await this.#demand('UTF8', encodePop3Command('UTF8'), call);
     }
     if (credentials === undefined) return;
     await login(
@@ -255,6 +268,25 @@ export class Pop3Client implements AsyncDisposable {
   async rset(call: CallOptions = {}): Promise<void> {
     await this.#simple('RSET', [], call);
     this.#deleted.clear();
+  }
+
+  /** Languages that the server can answer in: tag and name. UnsupportedError where it has no LANG. @see RFC 6856 section 3 */
+  async languages(call: CallOptions = {}): Promise<{ readonly tag: string; readonly name: string }[]> {
+    this.#needs('LANG');
+    const lines = textLines(await this.#multiline('LANG', [], this.#connection.limits.replyBytes, call));
+    return lines.map((line) => ({ tag: line.split(' ', 1)[0] as string, name: line.slice(line.indexOf(' ') + 1) }));
+  }
+
+  /** Asks for answers in that language; '*' for the server's choice. @see RFC 6856 section 3 */
+  async lang(tag: string, call: CallOptions = {}): Promise<void> {
+    this.#needs('LANG');
+    await this.#simple('LANG', [checkWord('the language', tag)], call);
+  }
+
+  #needs(capability: string): void {
+    const { host, port } = this.#connection;
+    if (!this.#capabilities.has(capability))
+      throw new UnsupportedError(`POP3 server ${host}:${port} does not offer ${capability}`, { protocol: 'POP3' });
   }
 
   async noop(call: CallOptions = {}): Promise<void> {

@@ -19,6 +19,8 @@ export interface Pop3Options extends DialOptions {
   readonly allowInsecureAuth?: boolean | undefined;
   /** Log in by APOP, and by nothing else. Its MD5 is weak (CVE-2007-1558): only when asked for. */
   readonly apop?: boolean | undefined;
+  /** Ask for UTF-8 in names and texts before logging in (RFC 6856). */
+  readonly utf8?: boolean | undefined;
 }
 
 /** Where to connect: a URL (`pop3s://user:password@host`, `pop3://host` with STLS, `?tls=none`) or the same as an object. */
@@ -35,6 +37,7 @@ export interface ResolvedPop3Target {
   readonly tls: TlsOptions;
   readonly credentials: Credentials | undefined;
   readonly apop: boolean;
+  readonly utf8: boolean;
   readonly allowInsecureAuth: boolean;
   readonly dial: DialOptions;
 }
@@ -57,6 +60,7 @@ const ownOptionNames = [
   'tls',
   'allowInsecureAuth',
   'apop',
+  'utf8',
   'host',
   'port',
   'path',
@@ -84,6 +88,7 @@ export function resolvePop3Target(target: Pop3Target | undefined, options: Pop3O
     tls,
     credentials: credentialsOf(given, endpoint),
     apop: given.apop === true,
+    utf8: given.utf8 === true,
     allowInsecureAuth: allow,
     dial: Object.fromEntries(dialOptionNames.map((key) => [key, given[key]])),
   };

@@ -173,6 +173,8 @@ class Pop3Session {
   async #handle({ verb, argument }: Pop3Command): Promise<void> {
     if (verb === 'QUIT') return this.#leave();
     if (verb === 'CAPA') return this.#body('Capabilities', encodeText(this.#capabilities()));
+    if (verb === 'LANG') return this.#lang(argument);
+    if (verb === 'UTF8' && this.#mailbox === undefined) return this.#ok('UTF-8 it is');
     if (verb === 'NOOP' && this.#mailbox !== undefined) return this.#ok('');
     if (this.#mailbox !== undefined) return this.#transaction(verb, argument, this.#mailbox);
     if (verb === 'STLS') return this.#startTls();
@@ -184,6 +186,12 @@ class Pop3Session {
     if (verb === 'APOP') return this.#apop(argument);
     if (verb === 'AUTH') return this.#auth(argument);
     this.#error('Unknown command, or not in this state');
+  }
+
+  #lang(tag: string): void {
+    if (tag === '') return this.#body('Languages', encodeText('en English\r\n'));
+    if (tag === '*' || tag.toLowerCase() === 'en') return this.#ok('en English it is');
+    this.#error('No such language');
   }
 
   #transaction(verb: string, argument: string, mailbox: Mailbox): void {
@@ -232,6 +240,8 @@ class Pop3Session {
       TOP: true,
       UIDL: true,
       PIPELINING: true,
+      LANG: true,
+      UTF8: true,
       'RESP-CODES': true,
       'AUTH-RESP-CODE': true,
       USER: !this.#needsTls,
