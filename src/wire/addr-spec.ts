@@ -18,7 +18,7 @@ const dotAtom = new RegExp(`^(?:${atom})+(?:\\.(?:${atom})+)*$`);
 const quotedString = /^"(?:[\u0020\u0021\u0023-\u005b\u005d-\u007e\u00a1-\ud7ff\ue000-\uffef]|\\[\u0020-\u007e])*"$/;
 const asciiDomain = /^[A-Za-z0-9_](?:[A-Za-z0-9_-]*[A-Za-z0-9_])?(?:\.[A-Za-z0-9_](?:[A-Za-z0-9_-]*[A-Za-z0-9_])?)*$/;
 const addressLiteral =
-  /^\[(?:[0-9]{1,3}(?:\.[0-9]{1,3}){3}|IPv6:[0-9A-Fa-f:.]{2,45}|(?!IPv6:)[A-Za-z0-9-]+:[\u0021-\u005a\u005e-\u007e]+)\]$/i;
+  /^\[(?:[0-9]{1,3}(?:\.[0-9]{1,3}){3}|IPv6:[0-9A-Fa-f:.]{2,45}|(?!IPv6:)[A-Za-z0-9-]+:[A-Za-z0-9:._-]+)\]$/i;
 
 const ascii = /^[\u0000-\u007f]*$/;
 
