@@ -212,9 +212,18 @@ const formatMailbox = (name: string, spec: string): string => (name === '' ? spe
 
 /** As `formatAddress`, for an entry that `readAddressInput` has resolved. */
 export function formatResolved(entry: Address): string {
-  if (entry.group === undefined) return formatMailbox(entry.name, entry.address);
-  return `${formatPhrase(entry.name)}: ${entry.group.map(formatResolved).join(', ')};`;
+  let text = formatted.get(entry);
+  if (text === undefined) {
+    text =
+      entry.group === undefined
+        ? formatMailbox(entry.name, entry.address)
+        : `${formatPhrase(entry.name)}: ${entry.group.map(formatResolved).join(', ')};`;
+    formatted.set(entry, text);
+  }
+  return text;
 }
+
+const formatted = new WeakMap<Address, string>();
 
 function toObject(input: string | AddressObject): AddressObject {
   if (typeof input !== 'string') return input;
@@ -232,20 +241,30 @@ export function readAddressInput(field: string, input: AddressInput | undefined)
   for (const entry of Array.isArray(input)
     ? (input as readonly (string | AddressObject)[])
     : [input as string | AddressObject]) {
-    if (typeof entry === 'string') {
-      // A line break is refused before parsing: it must not vanish as white space.
-      if (/[\r\n\0]/.test(entry))
-        throw new UsageError(`${field} contains a line break or a NUL: ${JSON.stringify(entry)}`);
-      try {
-        list.push(...parseAddresses(entry, { strict: true }));
-      } catch (error) {
-        throw new UsageError(`${field}: ${(error as Error).message}`);
-      }
-    } else {
-      list.push(readAddressObject(field, entry));
-    }
+    if (typeof entry === 'string') list.push(...readAddressText(field, entry));
+    else list.push(resolveEntry(field, readAddressObject(field, entry)));
   }
-  return list.map((entry) => resolveEntry(field, entry));
+  return list;
+}
+
+/** The author of a mailing is the same in each message, and so are many recipients: what was read last is kept. */
+const recent = new Map<string, readonly Address[]>();
+const RECENT = 64;
+
+function readAddressText(field: string, text: string): readonly Address[] {
+  let list = recent.get(text);
+  if (list !== undefined) return list;
+  // A line break is refused before parsing: it must not vanish as white space.
+  if (lineBreaker.test(text)) throw new UsageError(`${field} contains a line break or a NUL: ${JSON.stringify(text)}`);
+  try {
+    list = parseAddresses(text, { strict: true });
+  } catch (error) {
+    throw new UsageError(`${field}: ${(error as Error).message}`);
+  }
+  list = list.map((entry) => resolveEntry(field, entry));
+  if (recent.size >= RECENT) recent.clear();
+  if (text.length < 256) recent.set(text, list);
+  return list;
 }
 
 function readAddressObject(field: string, entry: unknown): Address {

@@ -346,6 +346,8 @@ describe('addr-spec', () => {
     'a@b;c',
     'a(b)@c',
     '"a@b',
+    'a@[IPv6:::1)]',
+    'a@[I:<::1]',
     'a@[x',
     'a@b%2Fc',
     'ä\n@b',
