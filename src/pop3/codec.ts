@@ -3,7 +3,7 @@ import { type Secret, type ShownBytes, commandLine } from '../wire/arguments.ts'
 import type { Decoder } from '../wire/byte-queue.ts';
 import { decodeText, encodeText } from '../wire/bytes.ts';
 import { type Limits, defaultLimits, parseDecimal } from '../wire/limits.ts';
-import { lineDecoder } from '../wire/line.ts';
+import { type TextCommand, commandDecoder, lineDecoder } from '../wire/line.ts';
 
 /** A server's status line. `continue` is the challenge of a login (RFC 5034 section 4). */
 export interface Pop3Status {
@@ -13,12 +13,8 @@ export interface Pop3Status {
   readonly text: string;
 }
 
-/** A command as a server reads it. */
-export interface Pop3Command {
-  /** Upper case. */
-  readonly verb: string;
-  readonly argument: string;
-}
+/** A command as the server reads it. */
+export type Pop3Command = TextCommand;
 
 /** RFC 1939 counts 512 octets; servers in use send longer ones. */
 const MAX_STATUS_BYTES = 4096;
@@ -65,18 +61,7 @@ export const encodePop3Command = (verb: string, ...args: readonly (string | Secr
   commandLine([verb, ...args]);
 
 /** The server's side: one command. LimitError when the line is longer than `maxBytes`. */
-export function pop3CommandDecoder(maxBytes: number): Decoder<Pop3Command> {
-  const decodeLine = lineDecoder(maxBytes);
-  return (queue) => {
-    const bytes = decodeLine(queue);
-    if (bytes === undefined) return undefined;
-    const line = decodeText(bytes);
-    const space = line.indexOf(' ');
-    return space < 0
-      ? { verb: line.toUpperCase(), argument: '' }
-      : { verb: line.slice(0, space).toUpperCase(), argument: line.slice(space + 1) };
-  };
-}
+export const pop3CommandDecoder: (maxBytes: number) => Decoder<Pop3Command> = commandDecoder;
 
 /** What a listing says, by message number. */
 export interface Pop3Listing<T> {

@@ -2,10 +2,9 @@ import { UsageError } from '../errors.ts';
 import { splitAddrSpec } from '../wire/addr-spec.ts';
 import { type Secret, type ShownBytes, checkArgument, checkWord, commandLine } from '../wire/arguments.ts';
 import type { Decoder } from '../wire/byte-queue.ts';
-import { decodeText } from '../wire/bytes.ts';
 import { Capabilities, parseCapabilityLine } from '../wire/capabilities.ts';
 import type { Limits } from '../wire/limits.ts';
-import { lineDecoder } from '../wire/line.ts';
+import { type TextCommand, commandDecoder } from '../wire/line.ts';
 import { type Reply, encodeReply, replyDecoder } from '../wire/reply.ts';
 
 /** Parameters of MAIL and RCPT: `{ SIZE: '1000', SMTPUTF8: true }`. RFC 5321 section 4.1.2 calls them esmtp-param. */
@@ -64,26 +63,10 @@ export function parseEhlo(reply: Reply): Capabilities {
 }
 
 /** A command as the server reads it. */
-export interface SmtpCommand {
-  /** In upper case; '' for a blank line. */
-  readonly verb: string;
-  /** Everything behind the verb's space, untrimmed. */
-  readonly argument: string;
-}
+export type SmtpCommand = TextCommand;
 
 /** The decoder of a server: one command line. @see RFC 5321 section 4.1.1 */
-export function smtpCommandDecoder(maxBytes: number): Decoder<SmtpCommand> {
-  const decodeLine = lineDecoder(maxBytes);
-  return (queue) => {
-    const bytes = decodeLine(queue);
-    if (bytes === undefined) return undefined;
-    const line = decodeText(bytes);
-    const space = line.indexOf(' ');
-    return space < 0
-      ? { verb: line.toUpperCase(), argument: '' }
-      : { verb: line.slice(0, space).toUpperCase(), argument: line.slice(space + 1) };
-  };
-}
+export const smtpCommandDecoder: (maxBytes: number) => Decoder<SmtpCommand> = commandDecoder;
 
 export interface SmtpPath {
   /** '' for the null reverse-path. */

@@ -1,6 +1,6 @@
 import { LimitError } from '../errors.ts';
 import type { Decoder } from './byte-queue.ts';
-import { CR, LF } from './bytes.ts';
+import { CR, LF, decodeText } from './bytes.ts';
 
 /**
  * One line without its terminator. CRLF ends a line; a bare LF is taken too, as servers in the field send it.
@@ -15,6 +15,28 @@ export function lineDecoder(maxBytes: number): Decoder<Uint8Array> {
     if (at < 0) return undefined;
     const line = queue.take(at + 1);
     return line.subarray(0, at > 0 && line[at - 1] === CR ? at - 1 : at);
+  };
+}
+
+/** A command as a server of a line protocol reads it. */
+export interface TextCommand {
+  /** In upper case; '' for a blank line. */
+  readonly verb: string;
+  /** Everything behind the verb's space, untrimmed. */
+  readonly argument: string;
+}
+
+/** One command line, split at its first space. LimitError when it is longer than `maxBytes`. */
+export function commandDecoder(maxBytes: number): Decoder<TextCommand> {
+  const decodeLine = lineDecoder(maxBytes);
+  return (queue) => {
+    const bytes = decodeLine(queue);
+    if (bytes === undefined) return undefined;
+    const line = decodeText(bytes);
+    const space = line.indexOf(' ');
+    return space < 0
+      ? { verb: line.toUpperCase(), argument: '' }
+      : { verb: line.slice(0, space).toUpperCase(), argument: line.slice(space + 1) };
   };
 }
 
