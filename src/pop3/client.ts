@@ -8,8 +8,9 @@ import {
   addContext,
 } from '../errors.ts';
 import type { CallOptions, CloseReason, Connection } from '../socket/connection.ts';
-import { dial } from '../socket/dial.ts';
+import { readGreeting } from '../socket/greeting.ts';
 import { SerialQueue } from '../socket/serial-queue.ts';
+import { dialServer } from '../socket/target.ts';
 import { type ShownBytes, checkWord } from '../wire/arguments.ts';
 import type { Decoder } from '../wire/byte-queue.ts';
 import { ByteStream } from '../wire/byte-stream.ts';
@@ -76,12 +77,7 @@ export class Pop3Client implements AsyncDisposable {
   /** Connects, begins TLS unless told not to, and logs in when a user is given. Rejects with nothing left open. */
   static async connect(target: Pop3Target | undefined, options: Pop3Options = {}): Promise<Pop3Client> {
     const resolved = resolvePop3Target(target, options);
-    const { endpoint, tls } = resolved;
-    const { host, port, path } = endpoint;
-    const connection = await dial(
-      { protocol: 'POP3', host, port, path, implicitTls: endpoint.tls === 'implicit', tls },
-      resolved.dial,
-    );
+    const connection = await dialServer(resolved, 'POP3');
     const client = new Pop3Client(connection, resolved);
     try {
       await client.#open({ signal: resolved.dial.signal });
@@ -95,8 +91,7 @@ export class Pop3Client implements AsyncDisposable {
   async #open(call: CallOptions): Promise<void> {
     const connection = this.#connection;
     const { endpoint, tls, credentials } = this.#target;
-    const timeoutMs = Math.max(1, Math.min(connection.timeouts.greetingMs, connection.connectBy - performance.now()));
-    const greeting = await connection.read(this.#decodeStatus, { ...call, phase: 'greeting', timeoutMs });
+    const greeting = await readGreeting(connection, this.#decodeStatus, call);
     if (greeting.kind !== 'ok') throw this.#refusal('the connection', greeting);
     this.#greeting = greeting.text;
     await this.#readCapabilities(call);
@@ -114,7 +109,7 @@ export class Pop3Client implements AsyncDisposable {
       await this.#readCapabilities(call);
     }
     // Before the login: RFC 6856 section 2. Names and texts may then be UTF-8.
-    if (this.#target.utf8) {
+    if (this.#target.given.utf8 === true) {
       this.#needs('UTF8');
       await this.#demand('UTF8', encodePop3Command('UTF8'), call);
     }

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { UnsupportedError, UsageError } from '../errors.ts';
-import { type Credentials, type SaslAnswer, type SaslExchange, saslLogin } from '../sasl/index.ts';
+import { type Credentials, type SaslAnswer, type SaslExchange, checkSecretAllowed, saslLogin } from '../sasl/index.ts';
 import type { Connection } from '../socket/connection.ts';
 import { Secret, type ShownBytes, secret } from '../wire/arguments.ts';
 import type { Capabilities } from '../wire/capabilities.ts';
@@ -24,7 +24,7 @@ export async function login(host: LoginHost, credentials: Credentials, signal?: 
   const { connection, target } = host;
   const { password } = credentials;
   const text = password instanceof Secret ? password.reveal() : password;
-  if (target.apop) {
+  if (target.given.apop === true) {
     const stamp = apopTimestamp(host.greeting);
     if (stamp === undefined)
       throw new UnsupportedError('APOP was asked for, and the greeting has no valid timestamp', { protocol: 'POP3' });
@@ -47,10 +47,7 @@ export async function login(host: LoginHost, credentials: Credentials, signal?: 
     });
     return;
   }
-  if (!connection.secure && !target.allowInsecureAuth)
-    throw new UsageError('the password would cross the network in the clear', {
-      hint: 'use pop3s://, or set allowInsecureAuth for a server on this machine',
-    });
+  checkSecretAllowed({ secure: connection.secure, allowInsecureAuth: target.allowInsecureAuth }, 'PASS');
   // Both are encoded before either leaves.
   const user = encodePop3Command('USER', credentials.user);
   const pass = encodePop3Command('PASS', secret(text));

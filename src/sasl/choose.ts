@@ -1,4 +1,4 @@
-import { AuthError, UsageError } from '../errors.ts';
+import { AuthError, type ErrorDetails, UsageError } from '../errors.ts';
 import { cramMd5 } from './cram-md5.ts';
 import { login } from './login.ts';
 import type { Credentials, Mechanism } from './mechanism.ts';
@@ -54,16 +54,8 @@ export function chooseMechanisms(choice: MechanismChoice): readonly Mechanism[] 
   const safe = fitting.filter((mechanism) => secure || allowInsecureAuth || mechanism.secrecy === 'hashed');
   if (safe.length > 0) return safe;
   const details = { mechanismsOffered: offered, reusable: true };
-  if (fitting.length > 0) {
-    throw new AuthError(
-      `the server offers only ${fitting.map((each) => each.name).join(', ')}, which would send the ${uses} over an unencrypted connection`,
-      {
-        ...details,
-        reason: 'INSECURE_AUTH',
-        hint: 'use TLS, or set allowInsecureAuth: true if you accept that others can read the password',
-      },
-    );
-  }
+  if (fitting.length > 0)
+    throw insecureAuth(`the server offers only ${fitting.map((each) => each.name).join(', ')}, which`, uses, details);
   throw new AuthError(
     offered.length === 0
       ? 'the server offers no login'
@@ -75,6 +67,19 @@ export function chooseMechanisms(choice: MechanismChoice): readonly Mechanism[] 
         offered.length === 0 ? 'it may offer it only after TLS, or need none: leave out user and password' : undefined,
     },
   );
+}
+
+/** For logins that send the password itself, outside SASL (PASS, LOGIN): AuthError unless the channel is secure or the caller allows it. */
+export function checkSecretAllowed(channel: { secure: boolean; allowInsecureAuth: boolean }, command: string): void {
+  if (!channel.secure && !channel.allowInsecureAuth) throw insecureAuth(command, 'password', { reusable: true });
+}
+
+function insecureAuth(what: string, uses: string, details: ErrorDetails): AuthError {
+  return new AuthError(`${what} would send the ${uses} over an unencrypted connection`, {
+    ...details,
+    reason: 'INSECURE_AUTH',
+    hint: `use TLS, or set allowInsecureAuth: true if you accept that others can read the ${uses}`,
+  });
 }
 
 /** The strongest of `chooseMechanisms`. */

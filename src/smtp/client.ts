@@ -1,7 +1,6 @@
 import {
   ClosedError,
   type ErrorDetails,
-  PostwireError,
   ProtocolError,
   ReplyError,
   TlsError,
@@ -12,8 +11,9 @@ import {
 import { type Credentials, type SaslAnswer, type SaslExchange, saslLogin } from '../sasl/index.ts';
 import { isLoopback } from '../socket/address.ts';
 import type { CallOptions, CloseReason, Connection } from '../socket/connection.ts';
-import { dial } from '../socket/dial.ts';
+import { readGreeting } from '../socket/greeting.ts';
 import { SerialQueue } from '../socket/serial-queue.ts';
+import { dialServer } from '../socket/target.ts';
 import type { TlsOptions } from '../socket/tls.ts';
 import { checkAddrSpec } from '../wire/addr-spec.ts';
 import { checkArgument, secret } from '../wire/arguments.ts';
@@ -81,17 +81,7 @@ export class SmtpClient implements AsyncDisposable {
   static async connect(target: SmtpTarget | undefined, options: SmtpOptions = {}): Promise<SmtpClient> {
     const resolved = resolveSmtpTarget(target, options);
     const { endpoint } = resolved;
-    const connection = await dial(
-      {
-        protocol: 'SMTP',
-        host: endpoint.host,
-        port: endpoint.port,
-        path: endpoint.path,
-        implicitTls: endpoint.tls === 'implicit',
-        tls: resolved.tls,
-      },
-      resolved.dial,
-    );
+    const connection = await dialServer(resolved, 'SMTP');
     const client = new SmtpClient(connection, resolved);
     const call: CallOptions = { signal: resolved.dial.signal };
     try {
@@ -354,16 +344,7 @@ export class SmtpClient implements AsyncDisposable {
 
   async #greet(call: CallOptions): Promise<void> {
     const connection = this.#connection;
-    const timeoutMs = Math.max(1, Math.min(connection.timeouts.greetingMs, connection.connectBy - performance.now()));
-    let reply: Reply;
-    try {
-      reply = await connection.read(detectTls(this.#decodeReply), { ...call, phase: 'greeting', timeoutMs });
-    } catch (error) {
-      const hint = connection.secure
-        ? undefined
-        : "a server that says nothing may be waiting for TLS from the first byte: use smtps:// or tls: 'implicit'";
-      throw addContext(error, { hint: error instanceof PostwireError && error.code !== 'PROTOCOL' ? hint : undefined });
-    }
+    const reply = await readGreeting(connection, this.#decodeReply, call);
     if (reply.code !== 220)
       throw replyError(connection, 'the connection', reply, { phase: 'greeting', reusable: false });
     this.#greeting = reply.lines.join('\n');
@@ -507,21 +488,6 @@ function toAnswer(reply: Reply, mask: (text: string) => string): SaslAnswer {
     return { kind: 'malformed', text };
   }
   return { kind: 'challenge', data: Buffer.from(text, 'base64') };
-}
-
-/** A decoder that recognises a TLS record where a greeting should be. */
-function detectTls(decode: Decoder<Reply>): Decoder<Reply> {
-  return (queue) => {
-    const type = queue.at(0);
-    if ((type === 0x15 || type === 0x16) && queue.at(1) === 3) {
-      throw new TlsError('the server speaks TLS from the first byte, and plaintext was expected', {
-        reason: 'TLS_MODE_MISMATCH',
-        phase: 'greeting',
-        hint: "use smtps:// or tls: 'implicit'",
-      });
-    }
-    return decode(queue);
-  };
 }
 
 /** The reply, when its code is of the wanted hundred; else a ReplyError. */

@@ -19,8 +19,10 @@ export { type TimeoutOptions, type Timeouts, defaultTimeouts } from './deadlines
 export { type DialOptions, type DialTarget, dial } from './dial.ts';
 export type { Lookup, ResolvedAddress } from './happy-eyeballs.ts';
 export { type ConnectionHandler, type ListenOptions, Listener, listen } from './listener.ts';
+export { readGreeting } from './greeting.ts';
 export { duplexPair, memoryPair } from './memory.ts';
 export { type QueueTask, SerialQueue } from './serial-queue.ts';
+export { type ResolvedServer, type ServerOptions, type ServerTarget, dialServer, resolveServer } from './target.ts';
 export type { ServerTlsOptions, TlsOptions, TlsSetting } from './tls.ts';
 export { type Trace, type TraceEntry, Transcript, formatTraceEntry } from './transcript.ts';
 export { StreamTransport, type TlsInfo, type Transport } from './transport.ts';
