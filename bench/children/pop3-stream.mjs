@@ -8,7 +8,9 @@ const client = await Pop3Client.connect(`pop3://user:pass@127.0.0.1:${process.ar
 });
 const started = performance.now();
 let bytes = 0;
-for await (const chunk of await client.retr(1)) bytes += chunk.length;
+await (await client.retr(1)).forEach((chunk) => {
+  bytes += chunk.length;
+});
 const seconds = (performance.now() - started) / 1000;
 await client.quit();
 console.log(JSON.stringify({ amount: bytes / 1e6, seconds, rssMb: peakRssMb() }));

@@ -190,17 +190,13 @@ export class Pop3Client implements AsyncDisposable {
     return new Promise((resolve, reject) => {
       this.#run(call, async () => {
         await this.#demand('RETR', line, call);
-        const inner = this.#connection.body(dottedDecoder(), call)[Symbol.asyncIterator]();
-        await new Promise<void>((done) =>
-          resolve(
-            new ByteStream(
-              holding(inner, () => {
-                this.#streaming = false;
-                done();
-              }),
-            ),
-          ),
-        );
+        await new Promise<void>((done) => {
+          const onEnd = (): void => {
+            this.#streaming = false;
+            done();
+          };
+          resolve(this.#connection.body(dottedDecoder(), { ...call, onEnd }));
+        });
       }).catch((error: unknown) => {
         this.#streaming = false;
         reject(error);
@@ -439,26 +435,4 @@ function checkNumber(number: unknown): string {
   if (typeof number !== 'number' || !Number.isSafeInteger(number) || number < 1)
     throw new UsageError(`a message number must be a whole number of 1 or more; got ${JSON.stringify(number)}`);
   return String(number);
-}
-
-/** The iterator, telling when it has ended in whatever way. */
-function holding(inner: AsyncIterator<Uint8Array, unknown>, done: () => void): AsyncIterable<Uint8Array> {
-  const iterator: AsyncIterator<Uint8Array, unknown> = {
-    async next() {
-      try {
-        const result = await inner.next();
-        if (result.done === true) done();
-        return result;
-      } catch (error) {
-        done();
-        throw error;
-      }
-    },
-    async return() {
-      await inner.return?.();
-      done();
-      return { done: true, value: undefined };
-    },
-  };
-  return { [Symbol.asyncIterator]: () => iterator };
 }

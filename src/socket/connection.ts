@@ -11,7 +11,7 @@ import {
 } from '../errors.ts';
 import type { WirePart } from '../wire/arguments.ts';
 import { ByteQueue, type Decoder } from '../wire/byte-queue.ts';
-import { ByteStream } from '../wire/byte-stream.ts';
+import { ByteStream, type LendingSource } from '../wire/byte-stream.ts';
 import type { BodySpan } from '../wire/dotted.ts';
 import { type Limits, resolveLimits } from '../wire/limits.ts';
 import { formatHostPort } from './address.ts';
@@ -36,6 +36,13 @@ export interface ReadOptions extends CallOptions {
   readonly phase?: Phase | undefined;
   /** How the transcript shows what is read. */
   readonly shown?: 'text' | 'secret' | 'body' | undefined;
+}
+
+export interface BodyOptions extends CallOptions {
+  /** Length in bytes where it is known. */
+  readonly sizeBytes?: number | undefined;
+  /** Hears when it is read or given up, in whatever way. */
+  readonly onEnd?: (() => void) | undefined;
 }
 
 export interface ConnectionOptions {
@@ -87,6 +94,8 @@ export class Connection implements AsyncDisposable {
   #total: NodeJS.Timeout | undefined;
   #failure: Error | undefined;
   #body: object | undefined;
+  /** True while what is read need not last: its reader is done with each chunk before it asks for the next. */
+  #lend = false;
   /** True after a failed write: what had arrived may still be read. After every other failure nothing is. */
   #lastWords = false;
   /** True once the transport has closed by itself. */
@@ -271,39 +280,84 @@ export class Connection implements AsyncDisposable {
   }
 
   /**
-   * A streamed body: spans as they come, with back-pressure. It holds the connection until its last span is read; giving it up earlier
-   * reads on for a little, then closes the connection.
+   * A streamed body: spans as they come, with back-pressure. It holds the connection until it is read; giving it up earlier reads on for
+   * a little, then closes the connection, where it has not arrived whole.
    */
-  body(decode: Decoder<BodySpan>, options: CallOptions & { sizeBytes?: number } = {}): ByteStream {
+  body(decode: Decoder<BodySpan>, options: BodyOptions = {}): ByteStream {
+    const arrived: Uint8Array[] = [];
+    for (let last = false; !last;) {
+      const span = this.tryRead(decode, 'body');
+      if (span === undefined) return this.#restOfBody(decode, arrived, options);
+      if (span.bytes.length > 0) arrived.push(span.bytes);
+      last = span.last;
+    }
+    return ByteStream.of(arrived, options.onEnd);
+  }
+
+  /** The body behind what has arrived of it. */
+  #restOfBody(decode: Decoder<BodySpan>, arrived: Uint8Array[], options: BodyOptions): ByteStream {
     const token = {};
     this.#body = token;
     const read: ReadOptions = { ...options, phase: 'bodyIdle', shown: 'body' };
     let finished = false;
+    const finish = (): void => {
+      if (finished) return;
+      finished = true;
+      if (this.#body === token) this.#body = undefined;
+      options.onEnd?.();
+    };
+    /** The bytes of the next span. They may be none. */
+    const take = (span: BodySpan): Uint8Array => {
+      if (span.last) finish();
+      return span.bytes;
+    };
+    const takeNext = (): Uint8Array | Promise<Uint8Array> => {
+      const span = this.tryRead(decode, 'body');
+      return span === undefined ? this.read(decode, read).then(take) : take(span);
+    };
     const next = async (): Promise<IteratorResult<Uint8Array, undefined>> => {
-      while (!finished) {
-        let span: BodySpan;
-        try {
-          span = this.tryRead(decode, 'body') ?? (await this.read(decode, read));
-        } catch (error) {
-          finished = true;
-          throw error;
+      const first = arrived.shift();
+      if (first !== undefined) return { done: false, value: first };
+      try {
+        while (!finished) {
+          const value = await takeNext();
+          if (value.length > 0) return { done: false, value };
         }
-        if (span.last) {
-          finished = true;
-          this.#body = undefined;
-        }
-        if (span.bytes.length > 0) return { done: false, value: span.bytes };
+      } catch (error) {
+        finish();
+        throw error;
       }
       return { done: true, value: undefined };
+    };
+    const forEach: LendingSource['forEach'] = async (consume) => {
+      const use = (bytes: Uint8Array): void | Promise<void> => (bytes.length > 0 ? consume(bytes) : undefined);
+      this.#lend = true;
+      try {
+        for (const bytes of arrived.splice(0)) await use(bytes);
+        while (!finished) {
+          const bytes = takeNext();
+          const used = use(bytes instanceof Uint8Array ? bytes : await bytes);
+          if (used !== undefined) await used;
+        }
+      } catch (error) {
+        await iterator.return?.();
+        finish();
+        throw error;
+      } finally {
+        this.#lend = false;
+        // What is behind the body came with a chunk that was only lent.
+        this.#queue.keep();
+      }
     };
     const iterator: AsyncIterator<Uint8Array, undefined> = {
       next,
       return: async () => {
         const giveUp = (): void => {
           if (finished) return;
-          finished = true;
           this.destroy(new AbortedError('the reader left in the middle of a body', this.#context('bodyIdle')));
+          finish();
         };
+        arrived.length = 0;
         const timer = setTimeout(giveUp, DRAIN_MS);
         let drained = 0;
         for (;;) {
@@ -317,7 +371,7 @@ export class Connection implements AsyncDisposable {
         return { done: true, value: undefined };
       },
     };
-    return new ByteStream({ [Symbol.asyncIterator]: () => iterator }, options.sizeBytes);
+    return new ByteStream({ [Symbol.asyncIterator]: () => iterator, forEach }, options.sizeBytes);
   }
 
   /** True while a body is being read from this connection. */
@@ -450,7 +504,7 @@ export class Connection implements AsyncDisposable {
 
   /** Moves what has arrived into the queue; true when it got anything new. */
   #poll(): boolean {
-    const chunk = this.#transport.tryRead();
+    const chunk = this.#transport.tryRead(this.#lend);
     if (chunk === undefined) return false;
     if (chunk === null) {
       this.#queue.end();
@@ -462,7 +516,7 @@ export class Connection implements AsyncDisposable {
 
   async #fill(): Promise<Uint8Array | null> {
     try {
-      return await this.#transport.read();
+      return await this.#transport.read(this.#lend);
     } catch (error) {
       throw this.#fail(error);
     }

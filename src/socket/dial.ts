@@ -1,4 +1,4 @@
-import { type Socket, connect, isIP } from 'node:net';
+import { type Socket, isIP } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { ConnectError, TimeoutError, UsageError, addContext, messageOf } from '../errors.ts';
 import type { Limits } from '../wire/limits.ts';
@@ -10,6 +10,7 @@ import { type Lookup, abortable, raceConnect } from './happy-eyeballs.ts';
 import { type TlsOptions, beginTls } from './tls.ts';
 import type { Trace } from './transcript.ts';
 import { StreamTransport } from './transport.ts';
+import { connectBuffered } from './read-buffers.ts';
 
 /** What every client takes beside its own options. */
 export interface DialOptions {
@@ -161,7 +162,7 @@ async function openStream(
 /** Connects to a Unix socket. A path that begins with NUL is an abstract name (Linux). */
 function connectUnix(path: string, protocol: string, signal: AbortSignal): Promise<Socket> {
   return new Promise((resolve, reject) => {
-    const socket = connect({ path });
+    const socket = connectBuffered({ path });
     const onAbort = (): void => {
       socket.destroy();
       reject(signal.reason as Error);

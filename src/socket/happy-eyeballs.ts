@@ -1,7 +1,8 @@
 import { lookup as systemLookup } from 'node:dns/promises';
-import { type Socket, connect, isIP } from 'node:net';
+import { type Socket, isIP } from 'node:net';
 import { ConnectError, UsageError, messageOf } from '../errors.ts';
 import { formatHostPort } from './address.ts';
+import { connectBuffered } from './read-buffers.ts';
 
 export interface ResolvedAddress {
   readonly address: string;
@@ -75,7 +76,7 @@ export async function raceConnect(options: RaceOptions): Promise<Socket> {
         }
         return;
       }
-      const socket = connect({
+      const socket = connectBuffered({
         host: address.address,
         port,
         ...(options.localAddress === undefined ? {} : { localAddress: options.localAddress }),

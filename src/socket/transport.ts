@@ -3,6 +3,7 @@ import { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
 import { ClosedError } from '../errors.ts';
 import { concatBytes } from '../wire/bytes.ts';
+import { type ReadBuffers, readBuffersOf } from './read-buffers.ts';
 
 /** What the handshake agreed on. */
 export interface TlsInfo {
@@ -24,10 +25,13 @@ export interface Transport extends AsyncDisposable {
   readonly localAddress: string | undefined;
   /** Settles when the transport is closed: with the error that closed it, or undefined. Never rejects. */
   readonly closed: Promise<Error | undefined>;
-  /** Bytes that have arrived; null at the end; undefined when there is nothing now. Never waits. */
-  tryRead(): Uint8Array | null | undefined;
-  /** The next bytes, or null at the end. Rejects with the reason when the transport is destroyed. */
-  read(): Promise<Uint8Array | null>;
+  /** Bytes that have arrived; null at the end; undefined when there is nothing now. Never waits. `lend` as in `read`. */
+  tryRead(lend?: boolean): Uint8Array | null | undefined;
+  /**
+   * The next bytes, or null at the end. Rejects with the reason when the transport is destroyed. With `lend` they need not last: a
+   * transport may overwrite them once it is asked for more.
+   */
+  read(lend?: boolean): Promise<Uint8Array | null>;
   /** Queues the chunks. All writes of one turn leave in one system call. Resolves when more may be written. */
   write(chunks: readonly Uint8Array[]): Promise<void>;
   /** Hands what was written in this turn to the system now, instead of at the turn's end. */
@@ -56,6 +60,7 @@ const COPY_BYTES = 16 * 1024;
 /** A transport over any Node duplex stream. */
 export class StreamTransport implements Transport {
   readonly #stream: Duplex;
+  readonly #buffers: ReadBuffers | undefined;
   readonly #received: Uint8Array[] = [];
   #receivedBytes = 0;
   #paused = false;
@@ -85,7 +90,17 @@ export class StreamTransport implements Transport {
       this.remoteAddress = stream.remoteAddress;
       this.localAddress = stream.localAddress;
     }
-    stream.on('data', this.#onData);
+    const buffers = readBuffersOf(stream);
+    this.#buffers = buffers;
+    if (buffers === undefined) stream.on('data', this.#onData);
+    else {
+      buffers.keep = this.#onData;
+      buffers.resume = () => {
+        if (!this.#paused) stream.resume();
+      };
+      // The end is seen only by a stream that flows.
+      stream.resume();
+    }
     stream.on('end', this.#onEnd);
     stream.on('error', this.#onError);
     stream.on('close', this.#onClose);
@@ -96,7 +111,8 @@ export class StreamTransport implements Transport {
     return this.#stream instanceof TLSSocket;
   }
 
-  tryRead(): Uint8Array | null | undefined {
+  tryRead(lend = false): Uint8Array | null | undefined {
+    if (!lend) this.#buffers?.endLending();
     const chunk = this.#received.shift();
     if (chunk !== undefined) {
       this.#receivedBytes -= chunk.length;
@@ -106,16 +122,19 @@ export class StreamTransport implements Transport {
       }
       return chunk;
     }
+    const lent = lend ? this.#buffers?.borrow() : undefined;
+    if (lent !== undefined) return lent;
     if (this.#failure === undefined && this.#ended) return null;
     return undefined;
   }
 
-  read(): Promise<Uint8Array | null> {
-    const chunk = this.tryRead();
+  read(lend = false): Promise<Uint8Array | null> {
+    const chunk = this.tryRead(lend);
     if (chunk !== undefined) return Promise.resolve(chunk);
     if (this.#failure !== undefined) return Promise.reject(this.#failure);
     return new Promise((resolve, reject) => {
       this.#reader = { resolve, reject };
+      if (lend) this.#buffers?.borrow(this.#onData);
     });
   }
 

@@ -53,6 +53,16 @@ export class ByteQueue {
     this.#end += chunk.length;
   }
 
+  /** Moves what is left to memory of the queue's own: when a chunk was only lent to it. */
+  keep(): void {
+    if (this.#owned || this.length === 0) return;
+    const kept = allocateBytes(this.length);
+    kept.set(this.peek());
+    this.#buffer = kept;
+    this.#start = 0;
+    this.#end = kept.length;
+  }
+
   /** Marks the end of input. */
   end(): void {
     this.#ended = true;

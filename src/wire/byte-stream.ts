@@ -10,33 +10,62 @@ export type ByteSource =
   | Iterable<Uint8Array>
   | ReadableStream<Uint8Array>;
 
+/** A source that can lend its chunks: each is good until the consumer's promise settles. */
+export interface LendingSource extends AsyncIterable<Uint8Array> {
+  forEach?(consume: (chunk: Uint8Array) => void | Promise<void>): Promise<void>;
+}
+
 /**
  * Bytes that are read once, as they come: an async iterable that also collects itself or becomes a web stream. Leaving a loop
  * early closes the source.
  */
 export class ByteStream implements AsyncIterable<Uint8Array>, AsyncDisposable {
+  readonly #source: LendingSource;
   readonly #iterator: AsyncIterator<Uint8Array, unknown>;
   /** Length in bytes where it is known beforehand. */
   readonly sizeBytes: number | undefined;
 
-  constructor(source: AsyncIterable<Uint8Array>, sizeBytes?: number) {
+  constructor(source: LendingSource, sizeBytes?: number) {
+    this.#source = source;
     this.#iterator = source[Symbol.asyncIterator]();
     this.sizeBytes = sizeBytes;
+  }
+
+  /** Chunks that are all there. `onEnd` hears when they are read, or given up. */
+  static of(chunks: readonly Uint8Array[], onEnd?: () => void): ByteStream {
+    return new ByteStream(new HeldChunks(chunks, onEnd));
   }
 
   [Symbol.asyncIterator](): AsyncIterator<Uint8Array, unknown> {
     return this.#iterator;
   }
 
+  /**
+   * Gives every chunk to `consume` and waits for it. The chunk is lent: it may be overwritten once `consume` has returned, or its promise
+   * has settled. The cheapest way to write a long stream somewhere, in memory that does not grow. Resolves with the count of bytes.
+   */
+  async forEach(consume: (chunk: Uint8Array) => void | Promise<void>): Promise<number> {
+    let byteCount = 0;
+    const count = (chunk: Uint8Array): void | Promise<void> => {
+      byteCount += chunk.length;
+      return consume(chunk);
+    };
+    if (this.#source.forEach !== undefined) await this.#source.forEach(count);
+    else for await (const chunk of this) await count(chunk);
+    return byteCount;
+  }
+
   /** All that is left, in memory. LimitError when it is more than `maxBytes`. */
   async bytes(maxBytes: number = Number.POSITIVE_INFINITY): Promise<Uint8Array> {
     const chunks: Uint8Array[] = [];
     let length = 0;
-    for await (const chunk of this) {
+    const add = (chunk: Uint8Array): void => {
       length += chunk.length;
       if (length > maxBytes) throw new LimitError(`the stream is longer than ${maxBytes} bytes`);
       chunks.push(chunk);
-    }
+    };
+    if (this.#source instanceof HeldChunks) for (const chunk of this.#source.takeAll()) add(chunk);
+    else for await (const chunk of this) add(chunk);
     return concatBytes(chunks);
   }
 
@@ -66,6 +95,43 @@ export class ByteStream implements AsyncIterable<Uint8Array>, AsyncDisposable {
   /** Gives up the rest. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#iterator.return?.();
+  }
+}
+
+/** Chunks that wait for nothing. */
+class HeldChunks implements LendingSource, AsyncIterator<Uint8Array, undefined> {
+  #left: readonly Uint8Array[];
+  #onEnd: (() => void) | undefined;
+
+  constructor(chunks: readonly Uint8Array[], onEnd: (() => void) | undefined) {
+    this.#left = chunks;
+    this.#onEnd = onEnd;
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+
+  takeAll(): readonly Uint8Array[] {
+    const left = this.#left;
+    this.#left = [];
+    const onEnd = this.#onEnd;
+    this.#onEnd = undefined;
+    onEnd?.();
+    return left;
+  }
+
+  async next(): Promise<IteratorResult<Uint8Array, undefined>> {
+    const [value, ...rest] = this.#left;
+    this.#left = rest;
+    if (value !== undefined) return { done: false, value };
+    this.takeAll();
+    return { done: true, value };
+  }
+
+  async return(): Promise<IteratorResult<Uint8Array, undefined>> {
+    this.takeAll();
+    return { done: true, value: undefined };
   }
 }
 
