@@ -1,3 +1,4 @@
+import NodePop3 from 'node-pop3';
 import { Pop3Client } from '../dist/pop3/index.js';
 import { message2kb } from './data.mjs';
 import { child, compare, here } from './harness.mjs';
@@ -27,6 +28,18 @@ async function readOneByOne(port) {
   return { amount: COUNT, seconds };
 }
 
+/** node-pop3 knows no TLS here and asks one at a time: it has no other way. */
+async function nodePop3(port) {
+  const client = new NodePop3({ host: '127.0.0.1', port, user: 'user', password: 'pass', timeout: 60_000 });
+  await client.connect();
+  await client.STAT();
+  const started = performance.now();
+  for (let number = 1; number <= COUNT; number++) await client.RETR(number);
+  const seconds = (performance.now() - started) / 1000;
+  await client.QUIT();
+  return { amount: COUNT, seconds };
+}
+
 export async function* run(wanted) {
   if (wanted('retr') || wanted('retr-one')) {
     const server = await startDovecot(Array.from({ length: COUNT }, () => message2kb));
@@ -36,12 +49,14 @@ export async function* run(wanted) {
       if (wanted('retr'))
         yield await compare('pop3', 'retr', 'messages/s', {
           postwire: () => readAll(server.port),
+          'node-pop3': () => nodePop3(server.port),
           'python poplib': python,
           limit: limit(200),
         });
       if (wanted('retr-one'))
         yield await compare('pop3', 'retr-one', 'messages/s', {
           postwire: () => readOneByOne(server.port),
+          'node-pop3': () => nodePop3(server.port),
           'python poplib': python,
           limit: limit(1),
         });

@@ -8,7 +8,9 @@ const client = await Pop3Client.connect(`pop3://user:pass@127.0.0.1:${process.ar
 });
 const started = performance.now();
 let bytes = 0;
-await (await client.retr(1)).forEach((chunk) => {
+await (
+  await client.retr(1)
+).forEach((chunk) => {
   bytes += chunk.length;
 });
 const seconds = (performance.now() - started) / 1000;

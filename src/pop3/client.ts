@@ -28,6 +28,7 @@ import {
   textLines,
   tooLong,
 } from './codec.ts';
+import type { Pop3Cursor } from './cursor.ts';
 import { isTemporary, login } from './login.ts';
 import { type Pop3Options, type Pop3Target, type ResolvedPop3Target, resolvePop3Target } from './target.ts';
 
@@ -37,6 +38,14 @@ export interface Pop3Message {
   /** Undefined where the server has no UIDL, or gave none that is valid. */
   readonly uid: string | undefined;
   readonly bytes: Uint8Array;
+}
+
+/** Which messages to read. */
+export interface Pop3Query extends CallOptions {
+  /** Unique ids to leave out. */
+  readonly skip?: ReadonlySet<string> | undefined;
+  /** Leaves out what it has seen, and learns what is handed over. */
+  readonly cursor?: Pop3Cursor | undefined;
 }
 
 /** What became of this session's DELEs: they take effect with QUIT alone (RFC 1939 section 6). */
@@ -206,13 +215,22 @@ export class Pop3Client implements AsyncDisposable {
   }
 
   /**
-   * Every message whose uid is not in `skip`, in order, read ahead in batches where the server allows it. Commands inside the loop
-   * work, and breaking out of it leaves the connection usable. A message is never deleted by this.
+   * Every message whose uid is neither in `skip` nor in `cursor`, in order, read ahead in batches where the server allows it. Commands
+   * inside the loop work, and breaking out of it leaves the connection usable. A message is never deleted by this.
    */
-  async *messages(options: CallOptions & { readonly skip?: ReadonlySet<string> } = {}): AsyncGenerator<Pop3Message> {
+  async *messages(options: Pop3Query = {}): AsyncGenerator<Pop3Message> {
+    const { skip, cursor } = options;
     const sizes = (await this.list(options)).entries;
     const uids = await this.#uidsIfAny(options);
-    const wanted = [...sizes.keys()].filter((number) => options.skip?.has(uids.get(number) ?? '') !== true);
+    if (cursor !== undefined && uids.size === 0 && sizes.size > 0)
+      throw new UnsupportedError('the server has no unique ids (UIDL), so a cursor cannot tell what is new', {
+        protocol: 'POP3',
+      });
+    cursor?.retain(uids.values());
+    const wanted = [...sizes.keys()].filter((number) => {
+      const uid = uids.get(number) ?? '';
+      return skip?.has(uid) !== true && cursor?.has(uid) !== true;
+    });
     let at = 0;
     const next = (): Promise<(Uint8Array | ReplyError)[]> | undefined => {
       const from = at;
@@ -235,7 +253,10 @@ export class Pop3Client implements AsyncDisposable {
         const number = wanted[index++] as number;
         // Those before it were handed over; the caller may go on with the next by `skip`.
         if (bytes instanceof ReplyError) throw bytes;
-        yield { number, uid: uids.get(number), bytes };
+        const uid = uids.get(number);
+        yield { number, uid, bytes };
+        // The caller came back for the next: this one is in its hands.
+        if (uid !== undefined) cursor?.add(uid);
       }
     }
   }

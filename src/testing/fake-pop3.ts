@@ -9,17 +9,20 @@ import {
 } from '../pop3/codec.ts';
 import { type Mechanism, findMechanism, mechanisms } from '../sasl/index.ts';
 import type { Connection } from '../socket/connection.ts';
-import { decodeText, encodeText, latin1 } from '../wire/bytes.ts';
+import { EMPTY, concatBytes, decodeText, encodeText, latin1 } from '../wire/bytes.ts';
 import { DottedEncoder } from '../wire/dotted.ts';
 import { parseDecimal } from '../wire/limits.ts';
 import { lineDecoder } from '../wire/line.ts';
 import { FakeServer, type FakeServerOptions } from './fake-server.ts';
+import type { FaultRule } from './fault-script.ts';
 import { MailStore, type StoredMail } from './mail-store.ts';
 import { Mailbox } from './mailbox.ts';
 
 export interface FakePop3Options extends FakeServerOptions {
   /** Where the mail is. Default: a new, empty store. */
   readonly store?: MailStore | undefined;
+  /** Login mechanisms to offer. Default: all that fit the users and tokens. */
+  readonly mechanisms?: readonly string[] | undefined;
   /** Keywords of CAPA: false takes one away, true adds it, text adds it with parameters. */
   readonly capabilities?: Readonly<Record<string, boolean | string>> | undefined;
   /** What follows +OK in the greeting. Default has a timestamp for APOP. */
@@ -62,13 +65,9 @@ export class FakePop3 extends FakeServer {
   async #talk(connection: Connection): Promise<void> {
     const stamp = `<${process.pid}.${Date.now()}@fake.postwire.test>`;
     const greeting = this.#options.greeting ?? `postwire fake ${stamp}`;
-    const session = new Pop3Session(connection, this.#options, this.store, greeting, async (verb, argument) => {
-      const rule = this.script.find(verb, { argument });
-      if (rule === undefined) return 'normal';
-      const outcome = await rule.perform(connection);
-      if (outcome.kind === 'gone') throw new ClosedError('the script ended the conversation');
-      return outcome.kind === 'normal' ? outcome.inject : 'replied';
-    });
+    const find: FindRule = (verb, argument, inBody) =>
+      inBody ? this.script.findInBody(verb, { argument }) : this.script.find(verb, { argument });
+    const session = new Pop3Session(connection, this.#options, this.store, greeting, find);
     await session.run(this.tlsMode === 'starttls' ? this.serverTls : undefined);
   }
 }
@@ -79,14 +78,14 @@ export const fakePop3 = (options?: FakePop3Options): Promise<FakePop3> => FakePo
 /** The secrets of a login never reach the transcript. */
 const maskLogin = (line: string): string => line.replace(/^(PASS|APOP +\S+|AUTH +\S+) +\S.*$/is, '$1 ***');
 
-type Ask = (verb: string, argument: string) => Promise<'normal' | 'replied' | Uint8Array>;
+type FindRule = (verb: string, argument: string, inBody: boolean) => FaultRule | undefined;
 
 class Pop3Session {
   readonly #connection: Connection;
   readonly #options: FakePop3Options;
   readonly #store: MailStore;
   readonly #greeting: string;
-  readonly #ask: Ask;
+  readonly #find: FindRule;
   #pending: Uint8Array[] = [];
   #user: string | undefined;
   #mailbox: Mailbox | undefined;
@@ -95,12 +94,12 @@ class Pop3Session {
   #tls: FakeServerOptions['certificate'];
   #done = false;
 
-  constructor(connection: Connection, options: FakePop3Options, store: MailStore, greeting: string, ask: Ask) {
+  constructor(connection: Connection, options: FakePop3Options, store: MailStore, greeting: string, find: FindRule) {
     this.#connection = connection;
     this.#options = options;
     this.#store = store;
     this.#greeting = greeting;
-    this.#ask = ask;
+    this.#find = find;
   }
 
   async run(tls: FakeServerOptions['certificate']): Promise<void> {
@@ -127,15 +126,38 @@ class Pop3Session {
 
   async #scripted(verb: string, argument: string, usual: () => void | Promise<void>): Promise<void> {
     await this.#flushForScript();
-    const outcome = await this.#ask(verb, argument);
-    if (outcome === 'replied') return;
-    if (outcome !== 'normal' && outcome.length > 0 && verb === 'STLS') {
+    const inject = await this.#perform(this.#find(verb, argument, false));
+    if (inject === 'replied') return;
+    if (inject.length > 0 && verb === 'STLS') {
       this.#ok('Begin TLS');
-      this.#pending.push(outcome);
+      this.#pending.push(inject);
       return this.#flush();
     }
+    const inBody = this.#find(verb, argument, true);
+    if (inBody === undefined) await usual();
+    else await this.#interrupted(usual, inBody);
+    if (inject.length > 0) this.#pending.push(inject);
+  }
+
+  /** What the rule adds to the usual answer, which may be nothing; 'replied' when there is to be no usual answer. */
+  async #perform(rule: FaultRule | undefined): Promise<'replied' | Uint8Array> {
+    const outcome = await rule?.perform(this.#connection);
+    if (outcome === undefined) return EMPTY;
+    if (outcome.kind === 'gone') throw new ClosedError('the script ended the conversation');
+    return outcome.kind === 'normal' ? outcome.inject : 'replied';
+  }
+
+  /** The usual answer up to the byte of its body at which the rule acts; then the rule, and the rest unless it answered. */
+  async #interrupted(usual: () => void | Promise<void>, rule: FaultRule): Promise<void> {
+    await this.#flush();
     await usual();
-    if (outcome !== 'normal' && outcome.length > 0) this.#pending.push(outcome);
+    const [status = EMPTY, ...body] = this.#pending;
+    const bytes = concatBytes(body);
+    const at = rule.bodyBytes ?? 0;
+    this.#pending = [status, bytes.subarray(0, at)];
+    await this.#flush();
+    const inject = await this.#perform(rule);
+    if (inject !== 'replied') this.#pending.push(inject, bytes.subarray(at));
   }
 
   // A scripted action writes by itself: what is owed goes first.
@@ -261,8 +283,11 @@ class Pop3Session {
   }
 
   #mechanisms(): Mechanism[] {
-    const { users, tokens } = this.#options;
-    return mechanisms.filter((mechanism) => (mechanism.uses === 'token' ? tokens : users) !== undefined);
+    const { users, tokens, mechanisms: wanted } = this.#options;
+    return mechanisms.filter(
+      (mechanism) =>
+        (mechanism.uses === 'token' ? tokens : users) !== undefined && wanted?.includes(mechanism.name) !== false,
+    );
   }
 
   async #startTls(): Promise<void> {
@@ -307,7 +332,8 @@ class Pop3Session {
       password: (user) => (Object.hasOwn(users, user) ? users[user] : undefined),
       token: (user, token) => Object.hasOwn(tokens, user) && tokens[user] === token,
     });
-    let response = initial === undefined ? undefined : Buffer.from(initial === '=' ? '' : initial, 'base64');
+    let response = initial === undefined ? undefined : decodeBase64(initial === '=' ? '' : initial);
+    if (initial !== undefined && response === undefined) return this.#error('That is not base64');
     const decodeLine = lineDecoder(MAX_LINE);
     for (;;) {
       const step = await server.next(response);
@@ -317,7 +343,8 @@ class Pop3Session {
       await this.#flush();
       const line = decodeText(await this.#connection.read(decodeLine, { shown: 'secret' }));
       if (line === '*') return this.#error('Login given up');
-      response = Buffer.from(line, 'base64');
+      response = decodeBase64(line);
+      if (response === undefined) return this.#error('That is not base64');
     }
   }
 }
@@ -326,6 +353,11 @@ const same = (left: string, right: string): boolean => {
   const [a, b] = [encodeText(left), encodeText(right)];
   return a.length === b.length && timingSafeEqual(a, b);
 };
+
+const decodeBase64 = (text: string): Uint8Array | undefined =>
+  /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/.test(text)
+    ? Buffer.from(text, 'base64')
+    : undefined;
 
 /** The header, the blank line and so many lines of the body. */
 function topOf(raw: Uint8Array, lines: number): Uint8Array {

@@ -6,6 +6,7 @@ import { DefectList } from '../../dist/mime/defect.js';
 import { defaultParseLimits } from '../../dist/mime/parse-limits.js';
 import { MimeReader } from '../../dist/mime/reader.js';
 
+import { apopTimestamp, parseList, parseUidl, pop3CommandDecoder, pop3StatusDecoder } from '../../dist/pop3/codec.js';
 import { parseEhlo, parsePath, smtpCommandDecoder } from '../../dist/smtp/codec.js';
 import { commandLine } from '../../dist/wire/arguments.js';
 import { splitAddrSpec } from '../../dist/wire/addr-spec.js';
@@ -156,6 +157,20 @@ export const targets = {
       sameAtAnySplit(() => replyDecoder({ enhanced: true }), text, next);
       sameAtAnySplit(() => replyDecoder({ freeForm: true }), text, next);
       onlyOurErrors(() => parseEhlo({ code: 250, lines: text.split('\n') }));
+    },
+  },
+  pop3: {
+    seeds: ['+OK 2 messages\r\n', '-ERR [IN-USE] locked\r\n', '+ AAAA\r\n', '1 120\r\n2 99999999999\r\n', 'RETR 1\r\n'],
+    alphabet: ['\r\n', '\n', '\r', '+', '-ERR', '[', ']', ' ', '\t', '0', '4294967296', '\0', '\xff'],
+    run(text, next) {
+      sameAtAnySplit(() => pop3StatusDecoder(), text, next);
+      sameAtAnySplit(() => pop3CommandDecoder(100), text, next);
+      for (const [number, size] of parseList(bytes(text)).entries)
+        if (!(number >= 1 && number <= 0xffff_ffff && size >= 0)) throw new Error(`took ${number} ${size}`);
+      for (const uid of parseUidl(bytes(text)).entries.values())
+        if (!/^[!-~]{1,70}$/.test(uid)) throw new Error(`took ${JSON.stringify(uid)}`);
+      const stamp = apopTimestamp(text);
+      if (stamp !== undefined && !/^<[!-~]+@[!-~]+>$/.test(stamp)) throw new Error(`took ${JSON.stringify(stamp)}`);
     },
   },
   commands: {
