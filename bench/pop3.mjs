@@ -31,7 +31,7 @@ async function readOneByOne(port) {
 /** node-pop3 knows no TLS here and asks one at a time: it has no other way. */
 async function nodePop3(port) {
   const client = new NodePop3({ host: '127.0.0.1', port, user: 'user', password: 'pass', timeout: 60_000 });
-  await client.connect();
+  // Connects and logs in.
   await client.STAT();
   const started = performance.now();
   for (let number = 1; number <= COUNT; number++) await client.RETR(number);

@@ -9,7 +9,7 @@ import {
 } from '../errors.ts';
 import type { CallOptions, CloseReason, Connection } from '../socket/connection.ts';
 import { readGreeting } from '../socket/greeting.ts';
-import { SerialQueue } from '../socket/serial-queue.ts';
+import { type QueueTask, SerialQueue } from '../socket/serial-queue.ts';
 import { dialServer } from '../socket/target.ts';
 import { type ShownBytes, checkWord } from '../wire/arguments.ts';
 import type { Decoder } from '../wire/byte-queue.ts';
@@ -52,6 +52,11 @@ export interface Pop3Query extends CallOptions {
 export interface Pop3Deletions {
   readonly numbers: readonly number[];
   readonly state: 'pending' | 'committed' | 'unknown' | 'not-committed';
+}
+
+/** A task whose lines may leave before its turn. */
+interface AheadTask<T> extends QueueTask<T> {
+  readonly lines: readonly ShownBytes[] | undefined;
 }
 
 /** Messages asked for in one write, and the bytes they may announce together. */
@@ -220,8 +225,7 @@ export class Pop3Client implements AsyncDisposable {
    */
   async *messages(options: Pop3Query = {}): AsyncGenerator<Pop3Message> {
     const { skip, cursor } = options;
-    const sizes = (await this.list(options)).entries;
-    const uids = await this.#uidsIfAny(options);
+    const [{ entries: sizes }, uids] = await Promise.all([this.list(options), this.#uidsIfAny(options)]);
     if (cursor !== undefined && uids.size === 0 && sizes.size > 0)
       throw new UnsupportedError('the server has no unique ids (UIDL), so a cursor cannot tell what is new', {
         protocol: 'POP3',
@@ -246,9 +250,11 @@ export class Pop3Client implements AsyncDisposable {
       return batch;
     };
     let index = 0;
-    for (let batch = next(); batch !== undefined;) {
+    // Two are asked for at any time: the server need not wait while one is taken in.
+    const asked = [next(), next()];
+    for (let batch = asked.shift(); batch !== undefined; batch = asked.shift()) {
       const bodies = await batch;
-      batch = next();
+      asked.push(next());
       for (const bytes of bodies) {
         const number = wanted[index++] as number;
         // Those before it were handed over; the caller may go on with the next by `skip`.
@@ -343,22 +349,26 @@ export class Pop3Client implements AsyncDisposable {
     this.#capabilities = new Capabilities(textLines(bytes).map(parseCapabilityLine));
   }
 
-  async #run<T>(call: CallOptions, work: () => Promise<T>): Promise<T> {
+  async #run<T>(call: CallOptions, work: () => Promise<T>, lines?: readonly ShownBytes[]): Promise<T> {
     if (this.#streaming) throw stillStreaming();
-    return this.#queue.run({
+    const connection = this.#connection;
+    const task: AheadTask<T> = {
+      lines,
       signal: call.signal,
-      run: () => {
-        const connection = this.#connection;
+      mayGoAhead: () => lines !== undefined && connection.open && this.#capabilities.has('PIPELINING'),
+      run: async (ahead) => {
         if (!connection.open)
           throw new ClosedError('the POP3 connection is closed', { protocol: 'POP3', cause: connection.failure });
-        if (connection.pendingBytes > 0) {
+        if (!ahead && connection.pendingBytes > 0) {
           const error = new ProtocolError('the POP3 server sent what nobody asked for', { reason: 'OUT_OF_STEP' });
           connection.destroy(error);
           throw error;
         }
+        if (!ahead && lines !== undefined) await connection.write(lines, call);
         return work();
       },
-    });
+    };
+    return this.#queue.run(task);
   }
 
   async #simple(verb: string, args: readonly string[], call: CallOptions): Promise<Pop3Status> {
@@ -377,19 +387,24 @@ export class Pop3Client implements AsyncDisposable {
   /** Bodies in the order asked for; a refused one is its refusal. All together may not pass `limits.messageBytes`, whatever LIST said. */
   #batch(numbers: readonly number[], call: CallOptions): Promise<(Uint8Array | ReplyError)[]> {
     const lines = numbers.map((number) => encodePop3Command('RETR', checkNumber(number)));
-    return this.#run(call, async () => {
+    const read = async (): Promise<(Uint8Array | ReplyError)[]> => {
       const connection = this.#connection;
-      await connection.write(lines, call);
       const bodies: (Uint8Array | ReplyError)[] = [];
       let left = connection.limits.messageBytes;
-      for (const _ of numbers) {
+      for (const [index] of numbers.entries()) {
+        // Half of it is here: the next batch's commands leave, so that the server goes on without a pause.
+        if (index === numbers.length >> 1) {
+          const next = this.#queue.takeAhead() as AheadTask<unknown> | undefined;
+          if (next?.lines !== undefined) await connection.write(next.lines, call);
+        }
         const status = connection.tryRead(this.#decodeStatus) ?? (await this.#status('RETR', call));
         const body = status.kind === 'ok' ? await this.#body(left, call) : this.#refusal('RETR', status);
         if (body instanceof Uint8Array) left -= body.length;
         bodies.push(body);
       }
       return bodies;
-    });
+    };
+    return this.#run(call, read, lines);
   }
 
   async #body(maxBytes: number, call: CallOptions): Promise<Uint8Array> {

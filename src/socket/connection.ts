@@ -319,7 +319,8 @@ export class Connection implements AsyncDisposable {
       const first = arrived.shift();
       if (first !== undefined) return { done: false, value: first };
       try {
-        while (!finished) {
+        for (;;) {
+          if (finished) break;
           const value = await takeNext();
           if (value.length > 0) return { done: false, value };
         }
@@ -334,7 +335,8 @@ export class Connection implements AsyncDisposable {
       this.#lend = true;
       try {
         for (const bytes of arrived.splice(0)) await use(bytes);
-        while (!finished) {
+        for (;;) {
+          if (finished) break;
           const bytes = takeNext();
           const used = use(bytes instanceof Uint8Array ? bytes : await bytes);
           if (used !== undefined) await used;
