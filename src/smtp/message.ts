@@ -72,7 +72,7 @@ function wireLength(message: Uint8Array): number {
 
 function headerOf(message: Uint8Array): Uint8Array {
   const crlf = indexOfBytes(message, END_OF_HEADER);
-  const lf = indexOfBytes(message, END_OF_HEADER_LF);
-  const end = crlf < 0 ? lf : lf < 0 ? crlf : Math.min(crlf, lf);
-  return end < 0 ? message : message.subarray(0, end);
+  const header = crlf < 0 ? message : message.subarray(0, crlf);
+  const lf = indexOfBytes(header, END_OF_HEADER_LF);
+  return lf < 0 ? header : header.subarray(0, lf);
 }

@@ -62,7 +62,9 @@ export interface TransactionHost {
 /** Largest message that goes as one BDAT beside its envelope: refused recipients cost no more than this. */
 const ONE_FLIGHT_BYTES = 256 * 1024;
 /** Pieces in which a held message is written, so that a server's early no is heard. */
-const CHUNK = 256 * 1024;
+const CHUNK = 1024 * 1024;
+/** Nothing to wait for. */
+const DONE = Promise.resolve();
 /** How much of a streamed chunk is searched for the end of the header. */
 const HEADER_WATCH = 1024 * 1024;
 /** RFC 5321 section 4.5.3.2.6 allows ten minutes for the reply to the final dot; a lost one leaves delivery unknown. */
@@ -314,24 +316,27 @@ class Transaction implements QueueTask<SendResult> {
     const watch = this.#watcher();
     let length = 0;
     let last: Uint8Array[] = [];
+    let writing = DONE;
     this.#listen();
     this.#bodyBegun = true;
     for await (const chunk of this.#chunks()) {
-      if (last.length > 0) {
-        await this.#writeBody(last);
-        last = [];
-      }
       watch(chunk);
       length += chunk.length;
-      last = encoder.push(chunk);
-      // A stream may use its chunk again, so it has to leave before the next is asked for; a held message may wait for its end.
       if (this.#message.held === undefined) {
-        await this.#writeBody(last);
-        last = [];
+        // A stream may use its chunk again: it has to leave before the next is asked for.
+        await this.#writeBody(encoder.push(chunk));
+      } else {
+        // Of a held message the next piece is encoded while the one before it leaves, and the last leaves with its end.
+        const next = encoder.push(chunk);
+        await writing;
+        writing = this.#writeBody(last);
+        writing.catch(() => undefined);
+        last = next;
       }
       this.#progress(length);
     }
     this.#checkLength(length);
+    await writing;
     if (this.signal?.aborted === true) throw this.signal.reason;
     const next = this.#host.queue.takeAhead();
     await this.#write([

@@ -223,12 +223,15 @@ export class Connection implements AsyncDisposable {
   }
 
   async #written(written: Promise<void>, options: CallOptions): Promise<void> {
-    const release = this.#guard(
-      this.#writeDeadline,
-      options.signal,
-      'bodyIdle',
-      options.timeoutMs ?? this.timeouts.bodyIdleMs,
-    );
+    const timeoutMs = options.timeoutMs ?? this.timeouts.bodyIdleMs;
+    let unsent = this.#transport.unsentBytes;
+    /** A slow peer is not a stalled one. */
+    const moves = (): boolean => {
+      const before = unsent;
+      unsent = this.#transport.unsentBytes;
+      return before !== undefined && unsent !== undefined && unsent < before;
+    };
+    const release = this.#guard(this.#writeDeadline, options.signal, 'bodyIdle', timeoutMs, moves);
     try {
       await written;
     } catch (error) {
@@ -525,10 +528,20 @@ export class Connection implements AsyncDisposable {
   }
 
   /** Arms the deadline and the signal around a wait; both close the connection. Returns the release. */
-  #guard(deadline: Deadline, signal: AbortSignal | undefined, phase: Phase, timeoutMs: number): () => void {
+  #guard(
+    deadline: Deadline,
+    signal: AbortSignal | undefined,
+    phase: Phase,
+    timeoutMs: number,
+    moves: () => boolean = () => false,
+  ): () => void {
     checkCall({ signal, timeoutMs });
     if (signal?.aborted === true) this.destroy(signal.reason as Error);
-    deadline.arm(timeoutMs, () => this.#expire(phase, timeoutMs));
+    const onExpire = (): void => {
+      if (moves()) deadline.arm(timeoutMs, onExpire);
+      else this.#expire(phase, timeoutMs);
+    };
+    deadline.arm(timeoutMs, onExpire);
     if (signal === undefined) return () => deadline.disarm();
     const onAbort = (): void => this.destroy(signal.reason as Error);
     signal.addEventListener('abort', onAbort);

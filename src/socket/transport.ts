@@ -36,6 +36,8 @@ export interface Transport extends AsyncDisposable {
   write(chunks: readonly Uint8Array[]): Promise<void>;
   /** Hands what was written in this turn to the system now, instead of at the turn's end. */
   flush(): void;
+  /** Bytes written that the system has not taken yet: while a peer takes any, it falls. Undefined where nobody counts. */
+  readonly unsentBytes?: number | undefined;
   /** Sends what is queued and then the end of our direction. */
   end(): Promise<void>;
   /** The raw stream under this transport, given up by it: for a TLS upgrade. Nothing may be waiting to be read. */
@@ -178,6 +180,11 @@ export class StreamTransport implements Transport {
     this.#stream.cork();
     for (const chunk of pending) this.#stream.write(chunk);
     this.#stream.uncork();
+  }
+
+  get unsentBytes(): number | undefined {
+    // Not documented, and Node's own socket timeout goes by it: the count of the stream is only of whole writes.
+    return (this.#stream as { _handle?: { writeQueueSize?: number } | null })._handle?.writeQueueSize;
   }
 
   async end(): Promise<void> {

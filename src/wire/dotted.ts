@@ -1,5 +1,6 @@
 import type { Decoder } from './byte-queue.ts';
 import { CR, DOT, EMPTY, LF, encodeText, indexOfByte } from './bytes.ts';
+import { hasCleanLines } from './clean-lines.ts';
 
 /** A piece of a streamed body. `last` marks the end; the last span may be empty. */
 export interface BodySpan {
@@ -75,6 +76,10 @@ export class DottedEncoder {
     const length = chunk.length;
     if (length === 0) return [];
     this.#empty = false;
+    if (!this.#afterCr && hasCleanLines(chunk, this.#atLineStart, this.#stuffDots)) {
+      this.#atLineStart = chunk[length - 1] === LF;
+      return [chunk];
+    }
     const parts: Uint8Array[] = [];
     let from = 0;
     let at = 0;

@@ -543,3 +543,18 @@ describe('listen', () => {
     for (const client of clients) client.destroy();
   });
 });
+
+test('SOCK-13: a peer that takes its time is not one that stalls', async () => {
+  const port = await rawServer((socket) => {
+    socket.on('data', () => {
+      socket.pause();
+      setTimeout(() => socket.resume(), 2);
+    });
+  });
+  const connection = await dial({ host: '127.0.0.1', port }, { timeouts: { bodyIdleMs: 150 } });
+  const started = performance.now();
+  await connection.write([new Uint8Array(16 * 1024 * 1024)]);
+  // Else this says nothing.
+  expect(performance.now() - started).toBeGreaterThan(150);
+  connection.destroy();
+});

@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { LimitError, ProtocolError, UsageError } from '../../src/errors.ts';
 import { checkArgument, checkOptions, commandLine, nearest, secret } from '../../src/wire/arguments.ts';
 import { ByteQueue } from '../../src/wire/byte-queue.ts';
+import { hasCleanLines } from '../../src/wire/clean-lines.ts';
 import { Capabilities } from '../../src/wire/capabilities.ts';
 import { type BodySpan, DottedEncoder, dottedDecoder } from '../../src/wire/dotted.ts';
 import { defaultLimits, parseDecimal, resolveLimits } from '../../src/wire/limits.ts';
@@ -194,11 +195,57 @@ describe('dotted', () => {
   test('a dot behind a bare line feed or carriage return is data', () => {
     expect(undot([bytesOf('a\n.\nb\r.\rc\r\n.\r\n')]).text).toBe('a\n.\nb\r.\rc\r\n');
   });
-  test('clean input passes without a copy', () => {
-    const chunk = bytesOf('one\r\ntwo\r\n');
-    expect(new DottedEncoder().push(chunk)[0]).toBe(chunk);
+  test('clean input passes without a copy, whatever its length', () => {
+    for (const length of [1, 500, 20_000]) {
+      const chunk = bytesOf('one.\r\ntwo..\r\n'.repeat(length));
+      const parts = new DottedEncoder().push(chunk);
+      expect(parts).toHaveLength(1);
+      expect(parts[0]).toBe(chunk);
+    }
+  });
+  test('what the vectors call clean, the plain way calls clean: a piece of dirt anywhere in a long chunk', () => {
+    const line = 'x'.repeat(61);
+    const dirt = fc.constantFrom('\r', '\n', '.', '\r\n', '\n.', '\r.', '\r\n.', '.\r\n', '\r\r\n', '\n\r', '\0', 'é');
+    let clean = 0;
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 64, max: 2200 }),
+        fc.array(fc.tuple(fc.nat(), dirt), { maxLength: 2 }),
+        fc.nat({ max: 17 }),
+        fc.boolean(),
+        fc.boolean(),
+        (lines, pieces, cut, atLineStart, stuffDots) => {
+          let text = `${line}\r\n`.repeat(lines);
+          // Near the start, the end and the borders of blocks, where it is easiest to go wrong.
+          for (const [place, piece] of pieces) {
+            const near = [0, text.length, 65_520, 65_536, place % text.length][place % 5] as number;
+            const at = Math.max(0, Math.min(text.length, near + (place % 37) - 18));
+            text = text.slice(0, at) + piece + text.slice(at);
+          }
+          const bytes = bytesOf(text.slice(0, text.length - cut));
+          const whole = encodeAll([bytes], stuffDots, atLineStart);
+          // Pieces too short for the vectors go the plain way.
+          const plain = encodeAll(pieces4000(bytes), stuffDots, atLineStart);
+          if (hasCleanLines(bytes, atLineStart, stuffDots)) clean++;
+          expect(whole).toBe(plain);
+        },
+      ),
+      { numRuns: 200 },
+    );
+    expect(clean).toBeGreaterThan(10);
   });
 });
+
+const pieces4000 = (bytes: Uint8Array): Uint8Array[] =>
+  Array.from({ length: Math.ceil(bytes.length / 4000) }, (_, index) =>
+    bytes.subarray(index * 4000, index * 4000 + 4000),
+  );
+
+function encodeAll(chunks: readonly Uint8Array[], stuffDots: boolean, atLineStart: boolean): string {
+  const encoder = new DottedEncoder({ stuffDots });
+  if (!atLineStart) encoder.push(bytesOf('-'));
+  return Buffer.concat([...chunks.flatMap((chunk) => encoder.push(chunk)), encoder.end()]).toString('latin1');
+}
 
 function decodeOne(chunks: readonly Uint8Array[]): { events: string; rest: string } {
   const queue = new ByteQueue();
