@@ -7,5 +7,6 @@ export {
   formatMboxEntry,
   readMbox,
 } from './mbox.ts';
+export { type MboxLockOptions, appendMbox, withMboxLock } from './mbox-file.ts';
 export { Maildir, type MaildirEntry, type MaildirFlag } from './maildir.ts';
 export { type Mailbox, MailboxMessage, type MailboxQuery, openMailbox } from './mailbox.ts';

@@ -1,5 +1,5 @@
 import { LimitError } from '../errors.ts';
-import { CR, EMPTY, LF, concatBytes, encodeText, indexOfByte, indexOfBytes, latin1 } from '../wire/bytes.ts';
+import { CR, EMPTY, LF, allocateBytes, encodeText, indexOfByte, indexOfBytes, latin1 } from '../wire/bytes.ts';
 import type { ReportDefect } from './defect.ts';
 import {
   type HeaderContext,
@@ -82,6 +82,8 @@ export class MimeReader {
   #fieldOffset = 0;
   readonly #context: HeaderContext;
   #window: Uint8Array = EMPTY;
+  /** Holds the window once a piece had to wait for the next. */
+  #grown: Uint8Array = EMPTY;
   /** Offset of the window's first byte. */
   #base = 0;
   #at = 0;
@@ -120,9 +122,22 @@ export class MimeReader {
   /** Takes the next bytes. They must stay as they are until the next push. */
   push(chunk: Uint8Array): void {
     const kept = this.#at - this.#base;
-    this.#window = kept >= this.#window.length ? chunk : concatBytes([this.#window.subarray(kept), chunk]);
+    this.#window = kept >= this.#window.length ? chunk : this.#append(this.#window.subarray(kept), chunk);
     this.#base = this.#at;
     this.#run();
+  }
+
+  /** Both as one, in a buffer that grows geometrically: a header that comes byte by byte costs linear time. */
+  #append(rest: Uint8Array, chunk: Uint8Array): Uint8Array {
+    const length = rest.length + chunk.length;
+    let start = rest.byteOffset - this.#grown.byteOffset;
+    if (rest.buffer !== this.#grown.buffer || start < 0 || start + length > this.#grown.length) {
+      this.#grown = allocateBytes(2 * length);
+      this.#grown.set(rest);
+      start = 0;
+    }
+    this.#grown.set(chunk, start + rest.length);
+    return this.#grown.subarray(start, start + length);
   }
 
   /** The message is complete: closes what is open. */

@@ -1,26 +1,10 @@
-import { spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, readdirSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { fakeMailHost } from '../../src/testing/index.ts';
 import { sampleMessages } from '../suites/pop3.ts';
-
-function postwire(
-  args: readonly string[],
-  env: Record<string, string>,
-): Promise<{ code: number | null; out: string; err: string }> {
-  return new Promise((resolve) => {
-    const child = spawn(process.execPath, ['dist/cli/main.js', ...args], {
-      env: { PATH: process.env['PATH'] ?? '', ...env },
-    });
-    let out = '';
-    let err = '';
-    child.stdout.on('data', (chunk) => (out += String(chunk)));
-    child.stderr.on('data', (chunk) => (err += String(chunk)));
-    child.on('close', (code) => resolve({ code, out, err }));
-  });
-}
+import { postwire } from './postwire.ts';
 
 test('postwire pop3 ls, get and fetch', async () => {
   await using host = await fakeMailHost({ users: { 'ann@example.com': 'pw' } });
@@ -32,7 +16,7 @@ test('postwire pop3 ls, get and fetch', async () => {
       secure: false,
       user: undefined,
     });
-  const env = { POP3_URL: host.pop3.url };
+  const env = { env: { POP3_URL: host.pop3.url } };
   const ls = await postwire(['pop3', 'ls'], env);
   expect(ls).toMatchObject({ code: 0, err: '' });
   expect(ls.out.split('\n')[0]).toMatch(/^1\t\d+\tpostwire-1 {2}a@b\.example {2}one$/);
@@ -43,7 +27,7 @@ test('postwire pop3 ls, get and fetch', async () => {
   expect((await postwire(['pop3', 'get', '2'], env)).out).toBe(sampleMessages[1]);
   expect(await postwire(['pop3', 'get', 'two'], env)).toMatchObject({ code: 2 });
   expect(await postwire(['pop3', 'get', '99'], env)).toMatchObject({ code: 7 });
-  expect(await postwire(['pop3', 'ls'], {})).toMatchObject({
+  expect(await postwire(['pop3', 'ls'])).toMatchObject({
     code: 2,
     err: expect.stringContaining('POP3_URL') as string,
   });

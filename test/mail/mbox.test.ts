@@ -1,6 +1,9 @@
+import { existsSync, mkdtempSync, readFileSync, readdirSync, unlinkSync, utimesSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
 import { expect, test } from 'vitest';
 import fc from 'fast-check';
-import { type MboxVariant, formatMboxEntry, readMbox } from '../../src/mail/index.ts';
+import { type MboxVariant, appendMbox, formatMboxEntry, readMbox } from '../../src/mail/index.ts';
 
 const bytesOf = (text: string): Uint8Array => Buffer.from(text, 'latin1');
 const textOf = (bytes: Uint8Array): string => Buffer.from(bytes).toString('latin1');
@@ -54,4 +57,30 @@ test('any body survives mboxrd', async () => {
 test('wrong options are refused', async () => {
   expect(() => formatMboxEntry(bytesOf('x'), { sender: 'a\nb' })).toThrow(/one word/);
   await expect(messages(bytesOf('From a\n\n'), 'mbox' as MboxVariant)).rejects.toThrow(/variant must be/);
+});
+
+test('messages are added under the lock, by several at once, behind whatever is there', async () => {
+  const path = join(mkdtempSync(join(tmpdir(), 'postwire-')), 'box');
+  writeFileSync(path, 'From a@b Mon Jan  1 10:00:00 2024\nA: b\n\nno line end');
+  const bodies = Array.from({ length: 12 }, (_, index) => `A: b\n\nFrom ${index}\n`);
+  await Promise.all(bodies.map((body) => appendMbox(path, bytesOf(body))));
+  const found = await messages(readFileSync(path), 'mboxrd');
+  expect(found[0]).toBe('A: b\n\nno line end\n');
+  expect(found.slice(1).toSorted()).toEqual(bodies.toSorted());
+  expect(readdirSync(dirname(path))).toEqual(['box']);
+});
+
+test('a lock that is held is waited for, one that was left behind is not', async () => {
+  const path = join(mkdtempSync(join(tmpdir(), 'postwire-')), 'box');
+  writeFileSync(`${path}.lock`, '1\n');
+  await expect(appendMbox(path, bytesOf('A: b\n\n'), { timeoutMs: 60 })).rejects.toThrow(/another program has held/);
+  expect(existsSync(path)).toBe(false);
+  setTimeout(() => unlinkSync(`${path}.lock`), 30);
+  await appendMbox(path, bytesOf('A: b\n\n'));
+  const old = new Date(Date.now() - 10 * 60_000);
+  writeFileSync(`${path}.lock`, '1\n');
+  utimesSync(`${path}.lock`, old, old);
+  await appendMbox(path, bytesOf('A: b\n\n'), { timeoutMs: 60 });
+  expect(await messages(readFileSync(path), 'mboxrd')).toHaveLength(2);
+  await expect(appendMbox('/nowhere/box', bytesOf('A: b\n\n'))).rejects.toThrow(/cannot be locked/);
 });
