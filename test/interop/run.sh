@@ -12,6 +12,7 @@ need dovecot dovecot-core
 need swaks swaks
 need curl curl
 need python3 python3
+need chromium chromium
 perl -MNet::SSLeay -e1 2>/dev/null || missing+=(libnet-ssleay-perl)
 if [ "${#missing[@]}" -gt 0 ]; then
   sudo=""
