@@ -19,7 +19,7 @@ const round = (value, digits = 3) =>
  * Runs one workload. `subjects` maps a name to an async function that returns { amount, seconds?, rssMb? }; the name `limit` is the limit,
  * `postwire` is ours, all others are peers. Returns a row a subject.
  */
-export async function compare(bench, workload, unit, subjects, { rounds = ROUNDS, warmUp = 1 } = {}) {
+export async function compare(bench, workload, unit, subjects, { rounds = ROUNDS, warmUp = 3 } = {}) {
   const names = Object.keys(subjects);
   const rates = Object.fromEntries(names.map((name) => [name, []]));
   const rss = Object.fromEntries(names.map((name) => [name, []]));

@@ -1,5 +1,16 @@
 export * from './errors.ts';
 export {
+  type DkimCanonicalization,
+  type DkimResult,
+  type DkimSignOptions,
+  type DkimStatus,
+  type DkimVerifyOptions,
+  type MboxLockOptions,
+  type TxtResolver,
+  appendMbox,
+  dkimSign,
+  dkimVerify,
+  withMboxLock,
   Maildir,
   type MaildirEntry,
   type MaildirFlag,
@@ -27,5 +38,12 @@ export {
   SmtpSendError,
   type SmtpTarget,
 } from './smtp/index.ts';
-export { Pop3Client, type Pop3Deletions, type Pop3Message, type Pop3Options, type Pop3Target } from './pop3/index.ts';
+export {
+  Pop3Client,
+  Pop3Cursor,
+  type Pop3Deletions,
+  type Pop3Message,
+  type Pop3Options,
+  type Pop3Target,
+} from './pop3/index.ts';
 export type { Trace, TraceEntry } from './socket/index.ts';

@@ -1,7 +1,9 @@
 import { UsageError } from '../errors.ts';
+import { ByteStream } from '../wire/byte-stream.ts';
+import { encodeText } from '../wire/bytes.ts';
+import { type DkimSignOptions, checkDkimOptions, dkimSign } from './dkim/sign.ts';
 import {
   type AccessOptions,
-  type ByteStream,
   type ComposedMessage,
   type EnvelopeInput,
   type MessageDraft,
@@ -25,6 +27,8 @@ export interface RawDraft {
 }
 
 export interface SendMailOptions extends SmtpOptions, Omit<SendOptions, 'signal'>, AccessOptions {
+  /** Signs the message, once for each; it is then read once more, so an attachment that can be read only once cannot be sent. */
+  readonly dkim?: DkimSignOptions | readonly DkimSignOptions[] | undefined;
   /** Called as the message goes out. */
   readonly onProgress?: ((progress: Progress) => void) | undefined;
 }
@@ -52,10 +56,13 @@ export async function sendMail(
   options: SendMailOptions = {},
 ): Promise<SendMailResult> {
   const smtp: Record<string, unknown> = { ...options };
-  for (const key of [...sendKeys, ...accessKeys]) delete smtp[key];
+  for (const key of [...sendKeys, ...accessKeys, 'dkim']) delete smtp[key];
+  const signers = options.dkim === undefined ? [] : [options.dkim].flat();
+  for (const signer of signers) checkDkimOptions(signer);
   const access = Object.fromEntries(accessKeys.map((key) => [key, options[key]])) as AccessOptions;
-  const message = await prepare(draft, access, options.signal);
-  if (message.envelope.to.length === 0) throw new UsageError('the message has no recipient: give to, cc or bcc');
+  const unsigned = await prepare(draft, access, options.signal);
+  if (unsigned.envelope.to.length === 0) throw new UsageError('the message has no recipient: give to, cc or bcc');
+  const message = await sign(unsigned, signers, options.signal);
   const client = await SmtpClient.connect(server, smtp);
   try {
     const sendOptions = Object.fromEntries(sendKeys.map((key) => [key, options[key]])) as SendOptions;
@@ -65,6 +72,29 @@ export async function sendMail(
   } finally {
     await client.quit();
   }
+}
+
+async function sign(
+  message: Prepared,
+  signers: readonly DkimSignOptions[],
+  signal: AbortSignal | undefined,
+): Promise<Prepared> {
+  if (signers.length === 0) return message;
+  const fields: string[] = [];
+  for (const signer of signers) fields.push(await dkimSign(message.stream(signal), signer));
+  const prefix = encodeText(fields.join(''));
+  const stream = (abort?: AbortSignal): ByteStream =>
+    new ByteStream(
+      (async function* signed() {
+        yield prefix;
+        yield* message.stream(abort);
+      })(),
+    );
+  return {
+    ...message,
+    sizeBytes: message.sizeBytes === undefined ? undefined : message.sizeBytes + prefix.length,
+    stream,
+  };
 }
 
 interface Prepared {

@@ -301,13 +301,17 @@ function isFlawed(entry: Address): boolean {
 
 function joinTexts(parts: readonly MimePart[]): string | undefined {
   if (parts.length === 0) return undefined;
-  let joined = '';
+  const pieces: string[] = [];
+  let open = false;
   for (const part of parts) {
     let text = part.text();
     if (part.type === 'text/plain' && part.parameters.get('format')?.toLowerCase() === 'flowed')
       text = unflow(text, part.parameters.get('delsp')?.toLowerCase() === 'yes');
-    if (joined !== '' && !joined.endsWith('\n')) joined += '\n';
-    joined += text;
+    if (text === '') continue;
+    // Looking at the end of what is joined so far would copy it each time.
+    if (open) pieces.push('\n');
+    pieces.push(text);
+    open = !text.endsWith('\n');
   }
-  return joined;
+  return pieces.join('');
 }

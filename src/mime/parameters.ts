@@ -138,26 +138,29 @@ interface Section {
   readonly value: string;
 }
 
-interface Gathered {
-  plain: string | undefined;
-  extended: string | undefined;
+/** The forms of RFC 2231 in which one parameter came. */
+interface Extended {
+  whole: string | undefined;
   sections: Map<number, Section> | undefined;
 }
 
 const sectionName = /^([^*]+)\*(?:(\d+)(\*?))?$/;
 
 function assemble(raw: readonly RawParameter[], reading: ParameterReading): ReadonlyMap<string, string> {
-  const byName = new Map<string, Gathered>();
+  const parameters = new Map<string, string>();
+  const extended = new Map<string, Extended>();
   for (const { name, value } of raw) {
     const match = name.includes('*') ? sectionName.exec(name) : null;
-    const base = match === null ? name : (match[1] as string);
-    let entry = byName.get(base);
-    if (entry === undefined) byName.set(base, (entry = { plain: undefined, extended: undefined, sections: undefined }));
     if (match === null) {
-      if (entry.plain === undefined) entry.plain = value;
-      else reading.complain?.('duplicate-parameter');
-    } else if (match[2] === undefined) {
-      if (entry.extended === undefined) entry.extended = value;
+      if (parameters.has(name)) reading.complain?.('duplicate-parameter');
+      else parameters.set(name, plainValue(value, reading));
+      continue;
+    }
+    const base = match[1] as string;
+    let entry = extended.get(base);
+    if (entry === undefined) extended.set(base, (entry = { whole: undefined, sections: undefined }));
+    if (match[2] === undefined) {
+      if (entry.whole === undefined) entry.whole = value;
       else reading.complain?.('duplicate-parameter');
     } else if (match[2].length > 9) {
       reading.complain?.('invalid-parameter');
@@ -168,26 +171,19 @@ function assemble(raw: readonly RawParameter[], reading: ParameterReading): Read
       else entry.sections.set(index, { index, extended: match[3] === '*', value });
     }
   }
-  const parameters = new Map<string, string>();
-  for (const [name, entry] of byName) {
-    const value = finish(entry, reading);
-    if (value !== undefined) parameters.set(name, value);
+  for (const [name, { whole, sections }] of extended) {
+    const value = whole === undefined ? sections && joinSections(sections, reading) : wholeValue(whole, reading);
+    const plain = parameters.get(name);
+    if (value === undefined) continue;
+    if (plain !== undefined && plain !== value) reading.complain?.('duplicate-parameter');
+    parameters.set(name, value);
   }
   return parameters;
 }
 
-function finish(entry: Gathered, reading: ParameterReading): string | undefined {
-  const forms =
-    Number(entry.plain !== undefined) + Number(entry.extended !== undefined || entry.sections !== undefined);
-  let value: string | undefined;
-  if (entry.extended !== undefined) {
-    const { charset, rest } = splitCharset(entry.extended);
-    value = decodeCharset(percentDecode(rest, reading), charset, { fallback: reading.fallback }).text;
-  } else if (entry.sections !== undefined) value = joinSections(entry.sections, reading);
-  if (forms === 2 && value !== undefined && value !== plainValue(entry.plain as string, reading))
-    reading.complain?.('duplicate-parameter');
-  if (value !== undefined) return value;
-  return entry.plain === undefined ? undefined : plainValue(entry.plain, reading);
+function wholeValue(octets: string, reading: ParameterReading): string {
+  const { charset, rest } = splitCharset(octets);
+  return decodeCharset(percentDecode(rest, reading), charset, { fallback: reading.fallback }).text;
 }
 
 function plainValue(octets: string, reading: ParameterReading): string {

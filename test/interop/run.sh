@@ -13,6 +13,7 @@ need swaks swaks
 need curl curl
 need python3 python3
 need chromium chromium
+/usr/bin/python3 -c "import dkim, nacl" 2>/dev/null || missing+=(python3-dkim python3-nacl)
 perl -MNet::SSLeay -e1 2>/dev/null || missing+=(libnet-ssleay-perl)
 if [ "${#missing[@]}" -gt 0 ]; then
   sudo=""
