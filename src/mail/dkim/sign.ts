@@ -26,20 +26,15 @@ export interface DkimSignOptions {
   readonly expiresInSeconds?: number | undefined;
 }
 
-const defaultFields = [
-  ...['From', 'Sender', 'Reply-To', 'Subject', 'Date', 'Message-ID', 'To', 'Cc', 'In-Reply-To', 'References'],
-  ...['MIME-Version', 'Content-Type', 'Content-Transfer-Encoding', 'Content-Disposition', 'Content-ID'],
-  ...['Resent-Date', 'Resent-From', 'Resent-To', 'Resent-Cc', 'Resent-Message-ID'],
-  ...['List-Id', 'List-Help', 'List-Unsubscribe', 'List-Unsubscribe-Post', 'List-Subscribe', 'List-Post', 'List-Owner'],
-  'List-Archive',
-];
-const defaultOversign = [
-  ...['From', 'To', 'Cc', 'Subject', 'Date', 'Reply-To', 'Message-ID', 'Content-Type', 'MIME-Version'],
-];
-const optionNames = [
-  ...['domain', 'selector', 'privateKey', 'fields', 'oversign', 'canonicalization', 'identity', 'signedAt'],
-  'expiresInSeconds',
-];
+const defaultFields = (
+  'From Sender Reply-To Subject Date Message-ID To Cc In-Reply-To References ' +
+  'MIME-Version Content-Type Content-Transfer-Encoding Content-Disposition Content-ID ' +
+  'Resent-Date Resent-From Resent-To Resent-Cc Resent-Message-ID ' +
+  'List-Id List-Help List-Unsubscribe List-Unsubscribe-Post List-Subscribe List-Post List-Owner List-Archive'
+).split(' ');
+const defaultOversign = 'From To Cc Subject Date Reply-To Message-ID Content-Type MIME-Version'.split(' ');
+const optionNames =
+  'domain selector privateKey fields oversign canonicalization identity signedAt expiresInSeconds'.split(' ');
 
 /**
  * Signs a message, reading it once as a stream. Resolves with the DKIM-Signature field, CRLF behind it, to be put in front of the message;

@@ -1,13 +1,10 @@
 import { type KeyObject, createHash, createPublicKey, verify } from 'node:crypto';
-import { resolveTxt } from 'node:dns/promises';
 import { type DkimSignature, type HeaderFields, parseDkimSignature } from '../../mime/index.ts';
+import { type TxtResolver, systemTxtResolver } from '../../socket/txt-records.ts';
 import { toAsciiDomain } from '../../wire/addr-spec.ts';
 import { latin1 } from '../../wire/bytes.ts';
 import { type ByteSource, iterateBytes } from '../../wire/byte-stream.ts';
 import { BodyHash, type DkimCanonicalization, canonicalSignature, readMessage, signedFields } from './canonical.ts';
-
-/** Gives the TXT records of a name, each as its strings; rejects with code 'ENOTFOUND' or 'ENODATA' where there are none. */
-export type TxtResolver = (name: string) => Promise<readonly (readonly string[])[]>;
 
 /** As RFC 8601 section 2.7.1 names them. 'policy': valid, but too weak to count. */
 export type DkimStatus = 'pass' | 'fail' | 'policy' | 'temperror' | 'permerror';
@@ -48,7 +45,7 @@ type Verdict = Pick<DkimResult, 'status' | 'reason'> & { readonly testing?: bool
  * @see RFC 6376 section 6, RFC 8301, RFC 8463
  */
 export async function dkimVerify(message: ByteSource, options: DkimVerifyOptions = {}): Promise<DkimResult[]> {
-  const resolver = options.resolver ?? resolveTxt;
+  const resolver = options.resolver ?? systemTxtResolver;
   const now = (options.now ?? new Date()).getTime();
   let headers: HeaderFields | undefined;
   let pending: Pending[] = [];
