@@ -1,12 +1,15 @@
 import { type Socket, isIP } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { ConnectError, TimeoutError, UsageError, addContext, messageOf } from '../errors.ts';
+import { ConnectError, ProtocolError, TimeoutError, UsageError, addContext, messageOf } from '../errors.ts';
 import type { Limits } from '../wire/limits.ts';
 import { resolveLimits } from '../wire/limits.ts';
+import { type AddressBlock, addressFilter } from './address-filter.ts';
 import { formatHostPort } from './address.ts';
 import { Connection, checkSignal } from './connection.ts';
 import { type TimeoutOptions, formatMs, resolveTimeouts, timerMs } from './deadlines.ts';
 import { type Lookup, abortable, raceConnect } from './happy-eyeballs.ts';
+import { type ProxySetting, openTunnel, resolveProxies } from './proxy.ts';
+import type { ProxyDestination } from './socks.ts';
 import { type TlsOptions, beginTls } from './tls.ts';
 import type { Trace } from './transcript.ts';
 import { StreamTransport } from './transport.ts';
@@ -24,6 +27,15 @@ export interface DialOptions {
   readonly localAddress?: string | undefined;
   /** Milliseconds of silence before TCP keep-alive probes begin; 0 switches them off. Default 60,000. */
   readonly keepAliveMs?: number | undefined;
+  /**
+   * Through one proxy, or several that lead to each other: `socks5://user:password@host`, `socks4a://`, `http://` (CONNECT), `https://`.
+   * 'environment' for what ALL_PROXY and its like say. Names are looked up by the proxy, never here.
+   */
+  readonly proxy?: ProxySetting | undefined;
+  /** TLS to an https:// proxy. */
+  readonly proxyTls?: TlsOptions | undefined;
+  /** Addresses that must not be connected to, checked once names are looked up: for hosts that somebody else chose. */
+  readonly blockAddresses?: AddressBlock | undefined;
   /** Gives the stream to speak over, instead of a new socket. TLS is still begun where it is asked for. */
   readonly connect?:
     ((target: { host: string; port: number; signal: AbortSignal }) => Promise<Duplex> | Duplex) | undefined;
@@ -38,6 +50,9 @@ export const dialOptionNames = [
   'family',
   'localAddress',
   'keepAliveMs',
+  'proxy',
+  'proxyTls',
+  'blockAddresses',
   'connect',
 ] as const;
 
@@ -91,16 +106,20 @@ export async function dial(target: DialTarget, options: DialOptions = {}): Promi
   else options.signal?.addEventListener('abort', onAbort);
   try {
     controller.signal.throwIfAborted();
-    const stream = await openStream(target, options, limits.connectAttempts, controller.signal);
+    const { stream, early } = await openStream(target, options, limits.connectAttempts, controller.signal);
     if (controller.signal.aborted) {
       stream.destroy();
       throw controller.signal.reason;
+    }
+    if (early.length > 0 && target.implicitTls === true) {
+      stream.destroy();
+      throw new ProtocolError(`the proxy spoke before TLS to ${where} had begun`, { ...peer, reason: 'OUT_OF_STEP' });
     }
     phase = 'tls';
     const transport =
       target.implicitTls === true
         ? await beginTls(stream, peer, target.tls ?? {}, controller.signal)
-        : new StreamTransport(stream);
+        : plainTransport(stream, early);
     const connection = new Connection(transport, { ...options, ...peer, timeouts, limits, role: 'client', connectBy });
     connection.transcript.note(
       `connected to ${where}${transport.tls ? ` with ${transport.tls.protocol} ${transport.tls.cipher}` : ''}`,
@@ -125,34 +144,56 @@ function checkDialOptions(options: DialOptions): void {
   checkSignal(signal);
 }
 
+function plainTransport(stream: Duplex, early: readonly Uint8Array[]): StreamTransport {
+  const transport = new StreamTransport(stream);
+  transport.unread(early);
+  return transport;
+}
+
+/** The stream, and what a proxy let through with its own last words. */
 async function openStream(
   target: DialTarget,
   options: DialOptions,
   maxAttempts: number,
   signal: AbortSignal,
+): Promise<{ readonly stream: Duplex; readonly early: readonly Uint8Array[] }> {
+  const { host, port, path, protocol = 'TCP' } = target;
+  if (options.connect !== undefined)
+    return { stream: await givenStream(options.connect, { host, port, signal }), early: [] };
+  const allows = options.blockAddresses === undefined ? undefined : addressFilter(options.blockAddresses);
+  const connectTcp = async (to: ProxyDestination, name: string): Promise<Socket> => {
+    const { lookup, family, localAddress } = options;
+    return ready(
+      await raceConnect({ ...to, protocol: name, lookup, family, localAddress, signal, maxAttempts, allows }),
+      options,
+    );
+  };
+  if (path !== undefined) return { stream: ready(await connectUnix(path, protocol, signal), options), early: [] };
+  const proxies = resolveProxies(options.proxy, protocol, target);
+  if (proxies.length === 0) return { stream: await connectTcp({ host, port }, protocol), early: [] };
+  if (allows !== undefined)
+    throw new UsageError('blockAddresses cannot be checked through a proxy: the proxy looks the name up');
+  return openTunnel(proxies, target, {
+    signal,
+    tls: options.proxyTls ?? {},
+    connect: ({ host: proxyHost, port: proxyPort }) => connectTcp({ host: proxyHost, port: proxyPort }, 'proxy'),
+  });
+}
+
+async function givenStream(
+  connect: NonNullable<DialOptions['connect']>,
+  target: { host: string; port: number; signal: AbortSignal },
 ): Promise<Duplex> {
-  if (options.connect !== undefined) {
-    const given = Promise.resolve(options.connect({ host: target.host, port: target.port, signal }));
-    // One that comes after we gave up is not left open.
-    void given.then((late) => signal.aborted && late?.destroy?.()).catch(ignore);
-    const stream = await abortable(given, signal);
-    if (typeof stream?.pipe !== 'function' || typeof stream.write !== 'function')
-      throw new UsageError('connect must give a duplex stream');
-    return stream;
-  }
-  const socket =
-    target.path === undefined
-      ? await raceConnect({
-          protocol: target.protocol ?? 'TCP',
-          host: target.host,
-          port: target.port,
-          lookup: options.lookup,
-          family: options.family,
-          localAddress: options.localAddress,
-          signal,
-          maxAttempts,
-        })
-      : await connectUnix(target.path, target.protocol ?? 'Unix', signal);
+  const given = Promise.resolve(connect(target));
+  // One that comes after we gave up is not left open.
+  void given.then((late) => target.signal.aborted && late?.destroy?.()).catch(ignore);
+  const stream = await abortable(given, target.signal);
+  if (typeof stream?.pipe !== 'function' || typeof stream.write !== 'function')
+    throw new UsageError('connect must give a duplex stream');
+  return stream;
+}
+
+function ready(socket: Socket, options: DialOptions): Socket {
   socket.setNoDelay(true);
   const keepAliveMs = options.keepAliveMs ?? 60_000;
   if (keepAliveMs > 0) socket.setKeepAlive(true, keepAliveMs);

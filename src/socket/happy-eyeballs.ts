@@ -21,6 +21,8 @@ export interface RaceOptions {
   readonly family?: 4 | 6 | undefined;
   readonly localAddress?: string | undefined;
   readonly signal: AbortSignal;
+  /** Tells which addresses may be connected to. */
+  readonly allows?: ((address: string) => boolean) | undefined;
   /** Addresses tried at most. */
   readonly maxAttempts: number;
 }
@@ -36,7 +38,7 @@ const MAX_PARALLEL = 6;
 export async function raceConnect(options: RaceOptions): Promise<Socket> {
   const { host, port, protocol, signal } = options;
   const where = formatHostPort(host, port);
-  const addresses = interleave(await resolve(options)).slice(0, options.maxAttempts);
+  const addresses = interleave(allowed(await resolve(options), options)).slice(0, options.maxAttempts);
   const attempts: { address: string; error: string }[] = [];
   return new Promise((onResolve, onReject) => {
     const pending = new Set<Socket>();
@@ -147,6 +149,20 @@ async function resolve(options: RaceOptions): Promise<readonly ResolvedAddress[]
     );
   }
   return usable;
+}
+
+/** What may be connected to: never an address that is blocked, whatever other addresses the name has. */
+function allowed(found: readonly ResolvedAddress[], options: RaceOptions): readonly ResolvedAddress[] {
+  const { allows, host, port, protocol } = options;
+  const usable = allows === undefined ? found : found.filter(({ address }) => allows(address));
+  if (usable.length > 0) return usable;
+  throw new ConnectError(`${protocol} server ${host} is at ${found[0]?.address ?? ''}, which blockAddresses excludes`, {
+    protocol,
+    host,
+    port,
+    phase: 'connect',
+    reason: 'BLOCKED_ADDRESS',
+  });
 }
 
 /** RFC 8305 section 4: the families alternate, beginning with the resolver's first choice. */

@@ -19,6 +19,8 @@ export { type TimeoutOptions, type Timeouts, defaultTimeouts } from './deadlines
 export { type DialOptions, type DialTarget, dial } from './dial.ts';
 export type { Lookup, ResolvedAddress } from './happy-eyeballs.ts';
 export { type ConnectionHandler, type ListenOptions, Listener, listen } from './listener.ts';
+export { type AddressBlock, addressFilter } from './address-filter.ts';
+export { type Proxy, type ProxySetting, parseProxy, resolveProxies } from './proxy.ts';
 export { readGreeting } from './greeting.ts';
 export { duplexPair, memoryPair } from './memory.ts';
 export { type QueueTask, SerialQueue } from './serial-queue.ts';

@@ -100,13 +100,18 @@ export class StreamTransport implements Transport {
       buffers.resume = () => {
         if (!this.#paused) stream.resume();
       };
-      // The end is seen only by a stream that flows.
-      stream.resume();
     }
+    // One that was detached from another transport is paused; and only one that flows sees its end.
+    stream.resume();
     stream.on('end', this.#onEnd);
     stream.on('error', this.#onError);
     stream.on('close', this.#onClose);
     stream.on('drain', this.#onDrain);
+  }
+
+  /** Gives back what was read of the stream before it came here. */
+  unread(chunks: readonly Uint8Array[]): void {
+    for (const chunk of chunks) this.#onData(chunk);
   }
 
   get secure(): boolean {
