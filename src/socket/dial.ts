@@ -7,7 +7,7 @@ import { formatHostPort } from './address.ts';
 import { Connection, checkSignal } from './connection.ts';
 import { type TimeoutOptions, formatMs, resolveTimeouts, timerMs } from './deadlines.ts';
 import { type Lookup, abortable, raceConnect } from './happy-eyeballs.ts';
-import { type TlsOptions, beginTls } from './tls.ts';
+import { type TlsOptions, type TlsSession, beginTls } from './tls.ts';
 import type { Trace } from './transcript.ts';
 import { StreamTransport } from './transport.ts';
 import { connectBuffered } from './read-buffers.ts';
@@ -51,6 +51,10 @@ export interface DialTarget {
   /** True for TLS from the first byte. STARTTLS is the protocol's matter: `connection.startTls`. */
   readonly implicitTls?: boolean | undefined;
   readonly tls?: TlsOptions | undefined;
+  /** With implicit TLS: a session of the same server to resume. */
+  readonly resume?: TlsSession | undefined;
+  /** The name that the certificate is checked for, where `host` is only the address to go to. */
+  readonly tlsHost?: string | undefined;
 }
 
 /**
@@ -99,7 +103,13 @@ export async function dial(target: DialTarget, options: DialOptions = {}): Promi
     phase = 'tls';
     const transport =
       target.implicitTls === true
-        ? await beginTls(stream, peer, target.tls ?? {}, controller.signal)
+        ? await beginTls(
+            stream,
+            target.tlsHost === undefined ? peer : { ...peer, host: target.tlsHost },
+            target.tls ?? {},
+            controller.signal,
+            target.resume,
+          )
         : new StreamTransport(stream);
     const connection = new Connection(transport, { ...options, ...peer, timeouts, limits, role: 'client', connectBy });
     connection.transcript.note(

@@ -4,6 +4,7 @@ import { TLSSocket } from 'node:tls';
 import { ClosedError } from '../errors.ts';
 import { concatBytes } from '../wire/bytes.ts';
 import { type ReadBuffers, readBuffersOf } from './read-buffers.ts';
+import type { TlsSession } from './tls.ts';
 
 /** What the handshake agreed on. */
 export interface TlsInfo {
@@ -12,6 +13,8 @@ export interface TlsInfo {
   readonly alpn: string | undefined;
   /** SHA-256 fingerprint of the peer's certificate, 'AB:CD:…'; undefined where it sent none. */
   readonly fingerprint256: string | undefined;
+  /** True when an earlier session was resumed. */
+  readonly sessionReused: boolean;
 }
 
 /**
@@ -21,6 +24,8 @@ export interface TlsInfo {
 export interface Transport extends AsyncDisposable {
   readonly secure: boolean;
   readonly tls: TlsInfo | undefined;
+  /** The newest session that the server gave this client; undefined before, and without TLS. */
+  readonly tlsSession?: TlsSession | undefined;
   readonly remoteAddress: string | undefined;
   readonly localAddress: string | undefined;
   /** Settles when the transport is closed: with the error that closed it, or undefined. Never rejects. */
@@ -63,6 +68,7 @@ const COPY_BYTES = 16 * 1024;
 export class StreamTransport implements Transport {
   readonly #stream: Duplex;
   readonly #buffers: ReadBuffers | undefined;
+  readonly #tlsSession: (() => TlsSession | undefined) | undefined;
   readonly #received: Uint8Array[] = [];
   #receivedBytes = 0;
   #paused = false;
@@ -80,8 +86,9 @@ export class StreamTransport implements Transport {
   readonly remoteAddress: string | undefined;
   readonly localAddress: string | undefined;
 
-  constructor(stream: Duplex) {
+  constructor(stream: Duplex, tlsSession?: () => TlsSession | undefined) {
     this.#stream = stream;
+    this.#tlsSession = tlsSession;
     let settle!: (error: Error | undefined) => void;
     this.closed = new Promise((resolve) => {
       settle = resolve;
@@ -111,6 +118,10 @@ export class StreamTransport implements Transport {
 
   get secure(): boolean {
     return this.#stream instanceof TLSSocket;
+  }
+
+  get tlsSession(): TlsSession | undefined {
+    return this.#tlsSession?.();
   }
 
   tryRead(lend = false): Uint8Array | null | undefined {
@@ -306,5 +317,6 @@ function describeTls(socket: TLSSocket): TlsInfo {
     cipher: socket.getCipher().name,
     alpn: typeof socket.alpnProtocol === 'string' ? socket.alpnProtocol : undefined,
     fingerprint256: (certificate as { fingerprint256?: string }).fingerprint256,
+    sessionReused: socket.isSessionReused(),
   };
 }
