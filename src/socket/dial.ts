@@ -53,8 +53,6 @@ export interface DialTarget {
   readonly tls?: TlsOptions | undefined;
   /** With implicit TLS: a session of the same server to resume. */
   readonly resume?: TlsSession | undefined;
-  /** The name that the certificate is checked for, where `host` is only the address to go to. */
-  readonly tlsHost?: string | undefined;
 }
 
 /**
@@ -103,13 +101,7 @@ export async function dial(target: DialTarget, options: DialOptions = {}): Promi
     phase = 'tls';
     const transport =
       target.implicitTls === true
-        ? await beginTls(
-            stream,
-            target.tlsHost === undefined ? peer : { ...peer, host: target.tlsHost },
-            target.tls ?? {},
-            controller.signal,
-            target.resume,
-          )
+        ? await beginTls(stream, peer, target.tls ?? {}, controller.signal, target.resume)
         : new StreamTransport(stream);
     const connection = new Connection(transport, { ...options, ...peer, timeouts, limits, role: 'client', connectBy });
     connection.transcript.note(

@@ -265,7 +265,7 @@ describe.each(['TLSv1.2', 'TLSv1.3'] as const)('resuming a session of %s', (vers
     };
     expect(await reused({})).toBe(true);
     expect(await reused({ tls: { ca } })).toBe(false);
-    expect(await reused({ tlsHost: 'localhost' })).toBe(false);
+    expect(await reused({ host: 'localhost' })).toBe(false);
     await first.close();
     await listener.close();
   });

@@ -1,0 +1,153 @@
+import { parseDecimal } from '../../wire/limits.ts';
+import {
+  DAY_MS,
+  type FtpEntry,
+  type LineParser,
+  type ListingClock,
+  MINUTE_MS,
+  entry,
+  localTime,
+  monthNumber,
+  recentTime,
+} from './entry.ts';
+
+/** More words than this before the name mean that it is no such line. */
+const MAX_WORDS = 11;
+const SPACE = 32;
+
+/**
+ * What `ls -l` prints, and the many servers that imitate it: with or without the count of links, an owner and a group.
+ *
+ *     -rw-r--r--    1 ann      users       1234 Nov 21 14:54 a name
+ *     lrwxrwxrwx    1 ann      users          5 Nov 21  2019 link -> where
+ *     drwxr-xr-x    2 0        0           4096 2019-11-21 14:54 folder
+ */
+export function unixParser(): LineParser {
+  const starts = new Int32Array(MAX_WORDS);
+  const ends = new Int32Array(MAX_WORDS);
+  // Neighbours in a listing often have the same time.
+  let lastText = '';
+  let lastTime: number | undefined;
+  let lastStep = MINUTE_MS;
+
+  const timeOf = (line: string, from: number, to: number, words: readonly string[], clock: ListingClock): void => {
+    const text = line.slice(from, to);
+    if (text === lastText) return;
+    lastText = text;
+    [lastTime, lastStep] = readTime(words, clock);
+  };
+
+  return (line, clock) => {
+    const kind = line.charCodeAt(0);
+    if (kind === 116 && /^total(?:\s+\d+)?\s*$/.test(line)) return 'skip';
+    // - b c d D l p s
+    if (
+      kind !== 45 &&
+      kind !== 100 &&
+      kind !== 108 &&
+      !(kind === 98 || kind === 99 || kind === 68 || kind === 112 || kind === 115)
+    )
+      return undefined;
+    if (line.length < 20) return undefined;
+    let words = 0;
+    let at = 0;
+    const length = line.length;
+    while (words < MAX_WORDS && at < length) {
+      while (at < length && line.charCodeAt(at) === SPACE) at++;
+      starts[words] = at;
+      while (at < length && line.charCodeAt(at) !== SPACE) at++;
+      ends[words++] = at;
+    }
+    const modeLength = (ends[0] as number) - (starts[0] as number);
+    if (modeLength < 10 || modeLength > 11) return undefined;
+    // The common form has its date in the sixth to eighth words; others have a column more or less.
+    for (const first of [5, 4, 6, 3, 2]) {
+      if (first + 1 >= words) continue;
+      const word = line.slice(starts[first], ends[first]);
+      let last: number;
+      if (monthNumber(word) > 0 && word.length === 3 && first + 2 < words) last = first + 2;
+      else if (isDay(word) && first + 2 < words && isMonthAt(line, first + 1)) last = first + 2;
+      else if (/^\d{4}-\d{2}-\d{2}$/.test(word)) {
+        last = first + 1;
+        if (/^[+-]\d{4}$/.test(line.slice(starts[last + 1] ?? 0, ends[last + 1] ?? 0))) last++;
+      } else continue;
+      const sizeBytes = parseDecimal(line.slice(starts[first - 1], ends[first - 1]));
+      const from = starts[first] as number;
+      const to = ends[last] as number;
+      if (line.slice(from, to) !== lastText) {
+        const parts: string[] = [];
+        for (let index = first; index <= last; index++) parts.push(line.slice(starts[index], ends[index]));
+        timeOf(line, from, to, parts, clock);
+      }
+      let name = line.slice(to + 1);
+      if (name === '') return undefined;
+      let linkTarget: string | undefined;
+      if (kind === 108) {
+        const arrow = name.indexOf(' -> ');
+        if (arrow > 0) {
+          linkTarget = name.slice(arrow + 4);
+          name = name.slice(0, arrow);
+        }
+      }
+      if (name === '.' || name === '..') return 'skip';
+      const count = isDigit(line.charCodeAt(starts[1] as number)) ? 1 : 0;
+      const owner = 1 + count < first - 1 ? line.slice(starts[1 + count], ends[1 + count]) : undefined;
+      const group = 2 + count < first - 1 ? line.slice(starts[2 + count], ends[2 + count]) : undefined;
+      const type: FtpEntry['type'] =
+        kind === 45 ? 'file' : kind === 100 ? 'directory' : kind === 108 ? 'symlink' : 'other';
+      return entry(line, name, type, sizeBytes, lastTime, lastStep, modeBits(line), owner, group, linkTarget);
+    }
+    return undefined;
+  };
+
+  function isMonthAt(line: string, word: number): boolean {
+    return (
+      (ends[word] as number) - (starts[word] as number) === 3 && monthNumber(line.slice(starts[word], ends[word])) > 0
+    );
+  }
+}
+
+const isDigit = (code: number): boolean => code >= 48 && code <= 57;
+const isDay = (word: string): boolean => /^\d{1,2}\.?$/.test(word);
+
+function readTime(words: readonly string[], clock: ListingClock): [time: number | undefined, stepMs: number] {
+  const [first = '', second = '', third = ''] = words;
+  if (first.length === 10) {
+    const [year, month, day] = first.split('-').map(Number) as [number, number, number];
+    const clockTime = /^(\d{1,2}):(\d{2})(?::(\d{2})(?:\.\d+)?)?$/.exec(second);
+    if (clockTime === null) return [undefined, DAY_MS];
+    const [hour, minute, seconds] = clockTime.slice(1).map((part) => Number(part ?? 0)) as [number, number, number];
+    const step = clockTime[3] === undefined ? MINUTE_MS : 1000;
+    if (third === '') return [localTime(clock, year, month, day, hour, minute, seconds), step];
+    const offset = (Number(third.slice(1, 3)) * 60 + Number(third.slice(3))) * (third.startsWith('-') ? -1 : 1);
+    const utc = localTime({ ...clock, toUtc: (ms) => ms }, year, month, day, hour, minute, seconds);
+    return [utc === undefined ? undefined : utc - offset * MINUTE_MS, step];
+  }
+  const dayFirst = isDay(first);
+  const month = monthNumber(dayFirst ? second : first);
+  const day = Number.parseInt(dayFirst ? first : second, 10);
+  const colon = third.indexOf(':');
+  if (colon > 0) {
+    const match = /^(\d{1,2}):(\d{2})$/.exec(third);
+    return [match === null ? undefined : recentTime(clock, month, day, Number(match[1]), Number(match[2])), MINUTE_MS];
+  }
+  return [/^\d{4}$/.test(third) ? localTime(clock, Number(third), month, day) : undefined, DAY_MS];
+}
+
+let lastMode = '';
+let lastBits = 0;
+
+/** `drwxr-xr-x` as bits; s, S, t and T set the high ones. */
+function modeBits(line: string): number {
+  const text = line.slice(1, 10);
+  if (text === lastMode) return lastBits;
+  let bits = 0;
+  for (let at = 0; at < 9; at++) {
+    const letter = text.charAt(at);
+    if (letter !== '-' && letter !== 'S' && letter !== 'T') bits |= 1 << (8 - at);
+    if (/[sStT]/.test(letter)) bits |= 0o1000 << (at === 2 ? 2 : at === 5 ? 1 : 0);
+  }
+  lastMode = text;
+  lastBits = bits;
+  return bits;
+}
