@@ -111,9 +111,16 @@ const timestamp = /^(\d{4})(\d{2})(\d{2})(\d{2})(\d{2})(\d{2})(?:\.(\d{1,9}))?$/
 export function parseFtpTime(text: string): Date | undefined {
   const match = timestamp.exec(text.trim());
   if (match === null) return undefined;
-  const [year, month, day, hour, minute, second] = match.slice(1, 7).map(Number) as [number, ...number[]];
+  const [year, month, day, hour, minute, second] = match.slice(1, 7).map(Number) as [
+    number,
+    number,
+    number,
+    number,
+    number,
+    number,
+  ];
   const fraction = Math.floor(Number(`0.${match[7] ?? '0'}`) * 1000);
-  const ms = utcMs(year, month as number, day as number, hour as number, minute as number, second as number);
+  const ms = utcMs(year, month, day, hour, minute, second);
   return ms === undefined ? undefined : new Date(ms + fraction);
 }
 

@@ -1,5 +1,6 @@
 import { ReplyError, addContext } from '../errors.ts';
 import type { CallOptions, Connection } from '../socket/connection.ts';
+import { readGreeting } from '../socket/greeting.ts';
 import type { Secret, ShownBytes } from '../wire/arguments.ts';
 import type { Decoder } from '../wire/byte-queue.ts';
 import { formatReply } from '../wire/reply.ts';
@@ -28,17 +29,26 @@ export class FtpControl {
   }
 
   /** The next reply. After 421 the connection is closed and the reply thrown: the server is going. */
-  async read(verb: string, call: CallOptions & { phase?: 'greeting' } = {}): Promise<FtpReply> {
+  async read(verb: string, call: CallOptions = {}): Promise<FtpReply> {
     let reply: FtpReply;
     try {
       reply = this.connection.tryRead(this.#decode) ?? (await this.connection.read(this.#decode, call));
     } catch (error) {
       throw addContext(error, { command: verb });
     }
+    return this.#checked(verb, reply);
+  }
+
+  #checked(verb: string, reply: FtpReply): FtpReply {
     if (reply.code !== 421) return reply;
     const error = this.refusal(verb, reply);
     this.connection.destroy(error);
     throw error;
+  }
+
+  /** The first reply. */
+  async greeting(call: CallOptions): Promise<FtpReply> {
+    return this.#checked('the connection', await readGreeting(this.connection, this.#decode, call));
   }
 
   async ask(line: ShownBytes, call: CallOptions = {}): Promise<FtpReply> {

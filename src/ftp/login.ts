@@ -9,10 +9,8 @@ import type { ResolvedFtpTarget } from './target.ts';
 
 /** The greeting's text. 120 asks to wait. @see RFC 959 section 5.4 */
 export async function readGreeting(control: FtpControl, target: ResolvedFtpTarget, call: CallOptions): Promise<string> {
-  const { connection } = control;
   for (;;) {
-    const timeoutMs = Math.max(1, Math.min(connection.timeouts.greetingMs, connection.connectBy - performance.now()));
-    const reply = await control.read('the connection', { ...call, phase: 'greeting', timeoutMs });
+    const reply = await control.greeting(call);
     if (reply.code === 120) continue;
     if (reply.code === 220) return reply.lines.join('\n');
     if (reply.code >= 400) throw control.refusal('the connection', reply);

@@ -1,21 +1,17 @@
 import { UsageError } from '../errors.ts';
-import { type Endpoint, type SchemeTable, type TlsMode, parseTargetUrl, resolveEndpoint } from '../socket/address.ts';
-import { type DialOptions, dialOptionNames } from '../socket/dial.ts';
-import { type TlsOptions, type TlsSetting, readTlsSetting } from '../socket/tls.ts';
-import { Secret, checkArgument, checkOptions, checkWord } from '../wire/arguments.ts';
+import type { SchemeTable } from '../socket/address.ts';
+import { type ResolvedServer, type ServerOptions, type ServerTarget, resolveServer } from '../socket/target.ts';
+import { Secret, checkArgument, checkWord } from '../wire/arguments.ts';
 import { type NameCharset, nameCharset } from './charset.ts';
 import { zoneToUtc } from './listing/time-zone.ts';
 
 /** What may be set beside the server's address. */
-export interface FtpOptions extends DialOptions {
+export interface FtpOptions extends ServerOptions {
   /** Default: anonymous. */
   readonly user?: string | undefined;
   readonly password?: string | Secret | undefined;
   /** For servers that ask for one behind the password (ACCT). */
   readonly account?: string | undefined;
-  readonly tls?: TlsSetting | undefined;
-  /** Send a password without TLS. */
-  readonly allowInsecureAuth?: boolean | undefined;
   /** Who opens data connections: the client ('passive', the default) or the server. */
   readonly dataMode?: 'passive' | 'active' | undefined;
   /** Active mode: the address to listen on and to tell the server. Default: the control connection's own. */
@@ -44,21 +40,12 @@ export interface FtpOptions extends DialOptions {
 }
 
 /** Where to connect: a URL (`ftp://user:password@host/folder` with explicit TLS, `ftps://host`, `?tls=none`) or the same as an object. */
-export type FtpTarget =
-  | string
-  | (FtpOptions & {
-      readonly host?: string | undefined;
-      readonly port?: number | string | undefined;
-    });
+export type FtpTarget = ServerTarget<FtpOptions>;
 
-export interface ResolvedFtpTarget {
-  readonly endpoint: Endpoint;
-  /** One object for all connections: sessions resume only under the same. */
-  readonly tls: TlsOptions;
+export interface ResolvedFtpTarget extends ResolvedServer<FtpOptions> {
   readonly user: string | undefined;
   readonly password: Secret | undefined;
   readonly account: string | undefined;
-  readonly allowInsecureAuth: boolean;
   readonly dataMode: 'passive' | 'active';
   readonly activeHost: string | undefined;
   readonly activePorts: readonly [number, number] | undefined;
@@ -70,7 +57,6 @@ export interface ResolvedFtpTarget {
   readonly directory: string | undefined;
   readonly noopMs: number;
   readonly compress: boolean;
-  readonly dial: DialOptions;
 }
 
 /** @see RFC 959 (21), RFC 4217 (990 for TLS from the first byte) */
@@ -82,12 +68,10 @@ export const ftpSchemes: SchemeTable = {
   parameters: ['allowInsecureAuth'],
 };
 
-const ownOptionNames = [
+const optionNames = [
   'user',
   'password',
   'account',
-  'tls',
-  'allowInsecureAuth',
   'dataMode',
   'activeHost',
   'activePorts',
@@ -99,25 +83,14 @@ const ownOptionNames = [
   'directory',
   'noopMs',
   'compress',
-  'host',
-  'port',
 ];
 
 /** Checks a target and its options; UsageError that names what is wrong. Nothing is connected. */
 export function resolveFtpTarget(target: FtpTarget | undefined, options: FtpOptions = {}): ResolvedFtpTarget {
-  if (target === undefined || target === '')
-    throw new UsageError(
-      'the FTP server is not given; expected a URL such as ftp://user:password@host (is the environment variable set?)',
-    );
-  if (typeof target !== 'string' && (typeof target !== 'object' || target === null))
-    throw new UsageError(`the FTP server must be a URL or an object; got ${typeof target}`);
-  const given: Exclude<FtpTarget, string> = typeof target === 'string' ? options : { ...target, ...options };
-  checkOptions('ftp', given, [...ownOptionNames, ...dialOptionNames]);
-  const { mode, options: tls } = readTlsSetting(given.tls);
-  const endpoint =
-    typeof target === 'string'
-      ? withMode(parseTargetUrl(target, ftpSchemes), mode)
-      : resolveEndpoint({ host: given.host, port: given.port, tls: mode }, ftpSchemes);
+  const server = resolveServer(target, options, ftpSchemes, optionNames);
+  const { given, endpoint } = server;
+  if (endpoint.path !== undefined)
+    throw new UsageError('FTP needs a host: data connections cannot go to a Unix socket');
   const user = given.user ?? endpoint.user;
   const password = given.password ?? endpoint.password;
   if (user === undefined && password !== undefined) throw new UsageError('a password is given without a user');
@@ -126,12 +99,12 @@ export function resolveFtpTarget(target: FtpTarget | undefined, options: FtpOpti
   zoneToUtc(given.timeZone ?? 'UTC');
   const directory = given.directory ?? (typeof target === 'string' ? pathOf(target) : undefined);
   return {
-    endpoint,
-    tls: { ...tls, serverName: tls.serverName ?? endpoint.host },
+    ...server,
+    // One object for all connections: sessions resume only under the same. The name is the host's, wherever data connections go.
+    tls: { ...server.tls, serverName: server.tls.serverName ?? endpoint.host },
     user: user === undefined ? undefined : checkArgument('user', user),
     password: password === undefined ? undefined : password instanceof Secret ? password : new Secret(password),
     account: given.account === undefined ? undefined : checkArgument('account', given.account),
-    allowInsecureAuth: given.allowInsecureAuth ?? endpoint.parameters.get('allowInsecureAuth') === 'true',
     dataMode: oneOf('dataMode', given.dataMode, ['passive', 'active']),
     activeHost: given.activeHost === undefined ? undefined : checkWord('activeHost', given.activeHost),
     activePorts: ports(given.activePorts),
@@ -148,12 +121,7 @@ export function resolveFtpTarget(target: FtpTarget | undefined, options: FtpOpti
     directory: directory === undefined ? undefined : checkArgument('directory', directory),
     noopMs: positive('noopMs', given.noopMs ?? 30_000),
     compress: given.compress === true,
-    dial: Object.fromEntries(dialOptionNames.map((key) => [key, given[key]])),
   };
-}
-
-function withMode(endpoint: Endpoint, mode: TlsMode | undefined): Endpoint {
-  return mode === undefined || mode === 'auto' ? endpoint : { ...endpoint, tls: mode };
 }
 
 /** The folder of a URL: relative to the login's, as RFC 1738 section 3.2.2 has it; `%2F` in front makes it absolute. */

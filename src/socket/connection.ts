@@ -16,9 +16,9 @@ import type { BodySpan } from '../wire/dotted.ts';
 import { type Limits, resolveLimits } from '../wire/limits.ts';
 import { formatHostPort } from './address.ts';
 import { Deadline, type TimeoutOptions, type Timeouts, formatMs, resolveTimeouts, timerMs } from './deadlines.ts';
-import { type ServerTlsOptions, type TlsOptions, type TlsSession, acceptTls, beginTls } from './tls.ts';
+import { type ServerTlsOptions, type TlsOptions, acceptTls, beginTls } from './tls.ts';
 import { type Trace, Transcript } from './transcript.ts';
-import { DONE, type TlsInfo, type Transport } from './transport.ts';
+import { DONE, type TlsInfo, type Transport, type TlsSession } from './transport.ts';
 
 /** The phases that an error names. */
 export type Phase = 'connect' | 'tls' | 'greeting' | 'command' | 'bodyIdle' | 'idle' | 'total';

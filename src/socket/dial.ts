@@ -7,10 +7,10 @@ import { formatHostPort } from './address.ts';
 import { Connection, checkSignal } from './connection.ts';
 import { type TimeoutOptions, formatMs, resolveTimeouts, timerMs } from './deadlines.ts';
 import { type Lookup, abortable, raceConnect } from './happy-eyeballs.ts';
-import { type TlsOptions, type TlsSession, beginTls } from './tls.ts';
+import { type TlsOptions, beginTls } from './tls.ts';
 import type { Trace } from './transcript.ts';
-import { StreamTransport } from './transport.ts';
 import { connectBuffered } from './read-buffers.ts';
+import { StreamTransport, type TlsSession } from './transport.ts';
 
 /** What every client takes beside its own options. */
 export interface DialOptions {

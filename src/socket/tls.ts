@@ -14,7 +14,7 @@ import {
 import { type CertificateSummary, TlsError, UsageError, messageOf } from '../errors.ts';
 import { checkArgument, checkOptions } from '../wire/arguments.ts';
 import { type TlsMode, formatHostPort } from './address.ts';
-import { StreamTransport, type Transport } from './transport.ts';
+import { StreamTransport, type TlsSession, type Transport } from './transport.ts';
 
 /** PEM text or DER bytes, one or several. */
 export type Pem = string | Buffer | readonly (string | Buffer)[];
@@ -61,16 +61,6 @@ export function readTlsSetting(setting: TlsSetting | undefined): { mode: TlsMode
   }
   pinsOf(options);
   return { mode, options };
-}
-
-/**
- * A session that a further connection to the same server may resume, with how the server was verified when it began. It resumes only
- * where the very same options and name are asked for: resuming skips the checks, so they must have been those checks.
- */
-export interface TlsSession {
-  readonly bytes: Buffer;
-  readonly options: TlsOptions;
-  readonly serverName: string;
 }
 
 /** What a server needs to speak TLS. */

@@ -4,7 +4,6 @@ import { TLSSocket } from 'node:tls';
 import { ClosedError } from '../errors.ts';
 import { concatBytes } from '../wire/bytes.ts';
 import { type ReadBuffers, readBuffersOf } from './read-buffers.ts';
-import type { TlsSession } from './tls.ts';
 
 /** What the handshake agreed on. */
 export interface TlsInfo {
@@ -15,6 +14,16 @@ export interface TlsInfo {
   readonly fingerprint256: string | undefined;
   /** True when an earlier session was resumed. */
   readonly sessionReused: boolean;
+}
+
+/**
+ * A session that a further connection to the same server may resume, with how the server was verified when it began. It resumes only
+ * where the very same options and name are asked for: resuming skips the checks, so they must have been those checks.
+ */
+export interface TlsSession {
+  readonly bytes: Buffer;
+  readonly options: object;
+  readonly serverName: string;
 }
 
 /**
@@ -48,7 +57,7 @@ export interface Transport extends AsyncDisposable {
   /** The raw stream under this transport, given up by it: for a TLS upgrade. Nothing may be waiting to be read. */
   detach(): Duplex;
   destroy(reason?: Error): void;
-  /** Closes with a TCP reset where there is TCP; else as `destroy`. */
+  /** Closes with a TCP reset where there is TCP alone; else as `destroy`. */
   reset(): void;
   /** Whether an open transport keeps the process alive. */
   ref(): void;
@@ -231,9 +240,9 @@ export class StreamTransport implements Transport {
 
   reset(): void {
     this.#fail(new ClosedError('the connection was reset'));
-    const stream = this.#stream as Duplex & { resetAndDestroy?: () => void };
-    // A reset on a TLS socket closes the TCP socket below it in the same way.
-    if (typeof stream.resetAndDestroy === 'function') stream.resetAndDestroy();
+    const stream = this.#stream;
+    // Node throws for `resetAndDestroy` of a TLS socket: that one closes without close_notify, which the peer can tell from an end.
+    if (stream instanceof Socket && !(stream instanceof TLSSocket)) stream.resetAndDestroy();
     else stream.destroy();
   }
 

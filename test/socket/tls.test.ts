@@ -270,3 +270,12 @@ describe.each(['TLSv1.2', 'TLSv1.3'] as const)('resuming a session of %s', (vers
     await listener.close();
   });
 });
+
+test('a reset over TLS closes the connection and throws nothing', async () => {
+  const { ca, listener } = await listenTls('valid');
+  const connection = await dialTls(listener.port, { ca });
+  connection.reset();
+  expect(await connection.closed).toMatchObject({ by: 'us' });
+  await vi.waitUntil(() => listener.connections.size === 0);
+  await listener.close();
+});
