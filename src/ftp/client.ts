@@ -21,6 +21,9 @@ import type { FtpListing } from './listing/parse-listing.ts';
 import { type ListOptions, list, names } from './listing-command.ts';
 import { FtpSession } from './session.ts';
 import { SessionSlot } from './slot.ts';
+import { fxp } from './fxp.ts';
+import { type FtpDirOptions, type FtpSyncOptions, type FtpSyncResult, sync, transferDir } from './sync.ts';
+import { type FtpWalkEntry, type WalkOptions, removeDir, walk } from './tree.ts';
 import { streamOf } from './stream.ts';
 import { type FtpOptions, type FtpTarget, resolveFtpTarget } from './target.ts';
 
@@ -110,6 +113,36 @@ export class FtpClient implements AsyncDisposable {
     options: Omit<FtpTransferOptions, 'resume' | 'retries' | 'beside' | 'verify'> = {},
   ): Promise<{ readonly bytes: number }> {
     return append(this.#slot, source, checkPath('remote', remote), options);
+  }
+
+  /** Every entry below a folder, folders first. Commands inside the loop work, and leaving it is free. */
+  walk(path = '.', options: WalkOptions = {}): AsyncGenerator<FtpWalkEntry> {
+    return walk(() => this.#session, checkPath('path', path), options);
+  }
+
+  /** Uploads a folder with everything in it. */
+  uploadDir(local: string, remote: string, options: FtpDirOptions = {}): Promise<FtpSyncResult> {
+    return transferDir(this.#slot, 'upload', local, checkPath('remote', remote), options);
+  }
+
+  /** Downloads a folder with everything in it. Names of the server never lead out of `local`; what cannot be written is reported. */
+  downloadDir(remote: string, local: string, options: FtpDirOptions = {}): Promise<FtpSyncResult> {
+    return transferDir(this.#slot, 'download', local, checkPath('remote', remote), options);
+  }
+
+  /** Makes the server's folder like the local one, or the other way round: what differs in size or is newer goes over. */
+  sync(local: string, remote: string, options: FtpSyncOptions = {}): Promise<FtpSyncResult> {
+    return sync(this.#slot, local, checkPath('remote', remote), options);
+  }
+
+  /** Removes a folder and everything in it. */
+  removeDir(path: string, call: CallOptions = {}): Promise<{ readonly removed: number }> {
+    return removeDir(this.#session, checkPath('path', path), call);
+  }
+
+  /** Copies a file to another server, past this machine (FXP). Both servers must allow it. */
+  copyTo(path: string, other: FtpClient, otherPath: string, call: CallOptions = {}): Promise<void> {
+    return fxp(this.#session, checkPath('path', path), other.#session, checkPath('otherPath', otherPath), call);
   }
 
   /** Uploads under a name of the server's choice, which is returned as far as it told. @see RFC 1123 section 4.1.2.9 */

@@ -7,3 +7,5 @@ export type { FtpEntry } from './listing/entry.ts';
 export { type FtpListing, type ListingDialect, type ListingOptions, parseListing } from './listing/parse-listing.ts';
 export type { FtpProgress } from './progress.ts';
 export type { FtpOptions, FtpTarget } from './target.ts';
+export type { FtpDirOptions, FtpSyncItem, FtpSyncOptions, FtpSyncResult } from './sync.ts';
+export type { FtpWalkEntry, WalkOptions } from './tree.ts';

@@ -29,10 +29,14 @@ export type Sink = (chunk: Uint8Array) => Promise<void> | void;
 /** Inside a callback of a transfer: a call on the same session would wait for itself. */
 const inside = new AsyncLocalStorage<FtpSession>();
 
+let sessions = 0;
+
 /** One logged-in control connection and the transfers on it. Calls may be concurrent: they are carried out in order. */
 export class FtpSession {
   readonly control: FtpControl;
   readonly target: ResolvedFtpTarget;
+  /** Of the sessions of this process: what needs two takes the lower first. */
+  readonly number = ++sessions;
   features = new Capabilities();
   greeting = '';
   /** The folder after a CWD of ours; undefined while it is where the login led. */
@@ -300,9 +304,31 @@ export class FtpSession {
 
   /** Sets the type, where it is not that: sizes are asked for in binary. */
   async binary(call: CallOptions): Promise<void> {
+    if (this.#type !== 'I') await this.run(call, () => this.typeBinary(call));
+  }
+
+  /** As `binary`, for who holds the queue already. */
+  async typeBinary(call: CallOptions): Promise<void> {
     if (this.#type === 'I') return;
-    await this.command('TYPE', ['I'], call);
+    await this.control.demand(this.control.line('TYPE', 'I'), call);
     this.#type = 'I';
+  }
+
+  /** True where LIST leaves out names that begin with a dot, and takes the options of `ls`. */
+  get hidesDots(): boolean {
+    return /vsftpd|proftpd|pure-ftpd|unix/i.test(this.greeting) && !this.features.has('MLST');
+  }
+
+  /** Whether a path is a folder, found out by going there and back. */
+  isFolder(path: string, call: CallOptions): Promise<boolean> {
+    const there = this.control.line('CWD', checkPath('path', path));
+    return this.run(call, async () => {
+      const before = await this.#pwd(call);
+      const reply = await this.control.ask(there, call);
+      if (reply.code >= 400) return false;
+      await this.control.demand(this.control.line('CWD', before), call);
+      return true;
+    });
   }
 
   /** A listing as bytes, held in memory up to a limit. */
