@@ -74,12 +74,12 @@ export class FtpClient implements AsyncDisposable {
   }
 
   /** The entries of a folder: MLSD where the server has it, else LIST in whatever form it comes. Lines not understood are counted in `skipped`. */
-  list(path?: string, options: ListOptions = {}): Promise<FtpListing> {
+  async list(path?: string, options: ListOptions = {}): Promise<FtpListing> {
     return list(this.#session, path, options);
   }
 
   /** The names in a folder (NLST), as the server gives them: with or without the path. */
-  names(path?: string, call: CallOptions = {}): Promise<string[]> {
+  async names(path?: string, call: CallOptions = {}): Promise<string[]> {
     return names(this.#session, path, call);
   }
 
@@ -92,22 +92,25 @@ export class FtpClient implements AsyncDisposable {
   }
 
   /** Downloads a file into a path, a stream or a function. A path has it whole or not at all. */
-  download(remote: string, to: DownloadTarget, options: FtpTransferOptions = {}): Promise<FtpTransferResult> {
+  async download(remote: string, to: DownloadTarget, options: FtpTransferOptions = {}): Promise<FtpTransferResult> {
     return download(this.#slot, checkPath('remote', remote), to, options);
   }
 
   /** A file as a stream, with back-pressure. Until it is read or given up, other calls throw UsageError. */
-  read(remote: string, options: CallOptions & { readonly startAt?: number | undefined } = {}): Promise<ByteStream> {
+  async read(
+    remote: string,
+    options: CallOptions & { readonly startAt?: number | undefined } = {},
+  ): Promise<ByteStream> {
     return streamOf(this.#session, checkPath('remote', remote), options);
   }
 
   /** Uploads the file of a path, bytes or a stream. From a path or bytes it is there whole or not at all. */
-  upload(source: UploadSource, remote: string, options: FtpTransferOptions = {}): Promise<FtpTransferResult> {
+  async upload(source: UploadSource, remote: string, options: FtpTransferOptions = {}): Promise<FtpTransferResult> {
     return upload(this.#slot, source, checkPath('remote', remote), options);
   }
 
   /** Appends to a file, or begins it. */
-  append(
+  async append(
     source: UploadSource,
     remote: string,
     options: Omit<FtpTransferOptions, 'resume' | 'retries' | 'beside' | 'verify'> = {},
@@ -121,27 +124,27 @@ export class FtpClient implements AsyncDisposable {
   }
 
   /** Uploads a folder with everything in it. */
-  uploadDir(local: string, remote: string, options: FtpDirOptions = {}): Promise<FtpSyncResult> {
+  async uploadDir(local: string, remote: string, options: FtpDirOptions = {}): Promise<FtpSyncResult> {
     return transferDir(this.#slot, 'upload', local, checkPath('remote', remote), options);
   }
 
   /** Downloads a folder with everything in it. Names of the server never lead out of `local`; what cannot be written is reported. */
-  downloadDir(remote: string, local: string, options: FtpDirOptions = {}): Promise<FtpSyncResult> {
+  async downloadDir(remote: string, local: string, options: FtpDirOptions = {}): Promise<FtpSyncResult> {
     return transferDir(this.#slot, 'download', local, checkPath('remote', remote), options);
   }
 
   /** Makes the server's folder like the local one, or the other way round: what differs in size or is newer goes over. */
-  sync(local: string, remote: string, options: FtpSyncOptions = {}): Promise<FtpSyncResult> {
+  async sync(local: string, remote: string, options: FtpSyncOptions = {}): Promise<FtpSyncResult> {
     return sync(this.#slot, local, checkPath('remote', remote), options);
   }
 
   /** Removes a folder and everything in it. */
-  removeDir(path: string, call: CallOptions = {}): Promise<{ readonly removed: number }> {
+  async removeDir(path: string, call: CallOptions = {}): Promise<{ readonly removed: number }> {
     return removeDir(this.#session, checkPath('path', path), call);
   }
 
   /** Copies a file to another server, past this machine (FXP). Both servers must allow it. */
-  copyTo(path: string, other: FtpClient, otherPath: string, call: CallOptions = {}): Promise<void> {
+  async copyTo(path: string, other: FtpClient, otherPath: string, call: CallOptions = {}): Promise<void> {
     return fxp(this.#session, checkPath('path', path), other.#session, checkPath('otherPath', otherPath), call);
   }
 
@@ -201,11 +204,11 @@ export class FtpClient implements AsyncDisposable {
   }
 
   /** Changes the folder; '..' goes up. Resolves with what the server now calls it. */
-  cd(path: string, call: CallOptions = {}): Promise<string> {
+  async cd(path: string, call: CallOptions = {}): Promise<string> {
     return this.#session.cd(path, call);
   }
 
-  pwd(call: CallOptions = {}): Promise<string> {
+  async pwd(call: CallOptions = {}): Promise<string> {
     return this.#session.pwd(call);
   }
 
@@ -217,12 +220,12 @@ export class FtpClient implements AsyncDisposable {
   }
 
   /** SITE and its arguments. */
-  site(args: readonly string[], call: CallOptions = {}): Promise<FtpReply> {
+  async site(args: readonly string[], call: CallOptions = {}): Promise<FtpReply> {
     return this.#session.command('SITE', args, call);
   }
 
   /** A hash of the file's content that the server makes: the strongest it offers, or the one asked for. */
-  hash(path: string, algorithm?: FtpHashAlgorithm, call: CallOptions = {}): Promise<FtpHash> {
+  async hash(path: string, algorithm?: FtpHashAlgorithm, call: CallOptions = {}): Promise<FtpHash> {
     return remoteHash(this.#session, checkPath('path', path), algorithm, call);
   }
 
@@ -246,7 +249,7 @@ export class FtpClient implements AsyncDisposable {
   }
 
   /** Any command without a data connection; ReplyError for 4xx and 5xx. Arguments with CR, LF or NUL are refused. */
-  command(verb: string, args: readonly (string | Secret)[] = [], call: CallOptions = {}): Promise<FtpReply> {
+  async command(verb: string, args: readonly (string | Secret)[] = [], call: CallOptions = {}): Promise<FtpReply> {
     if (
       /^(?:RETR|STOR|STOU|APPE|LIST|NLST|MLSD|PASV|EPSV|PORT|EPRT|LPSV|LPRT|TYPE|MODE|STRU|REST|AUTH|PROT|CCC|REIN|QUIT|ABOR)$/i.test(
         verb,

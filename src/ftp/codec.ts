@@ -47,7 +47,7 @@ export function ftpCommandDecoder(maxBytes: number): Decoder<FtpCommand> {
   return (queue) => {
     const command = decode(queue);
     if (command === undefined) return undefined;
-    return { verb: command.verb.replace(/^(?:\u00ff.)+/, ''), argument: command.argument };
+    return { verb: command.verb.replace(/^(?:[\u00ff\u0178].)+/, ''), argument: command.argument };
   };
 }
 

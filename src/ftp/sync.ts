@@ -385,7 +385,7 @@ async function overSessions<T>(
   action: (slot: SessionSlot, item: T) => Promise<void>,
 ): Promise<void> {
   let next = 0;
-  let failed: { readonly error: unknown } | undefined;
+  const failures: unknown[] = [];
   const directory = first.current?.directory;
   const worker = async (index: number): Promise<void> => {
     const slot = index === 0 ? first : new SessionSlot(first.target);
@@ -399,16 +399,16 @@ async function overSessions<T>(
           return;
         }
       }
-      while (next < work.length && failed === undefined) {
+      while (next < work.length && failures.length === 0) {
         const item = work[next++] as T;
         await action(slot, item);
       }
     } catch (error) {
-      failed ??= { error };
+      failures.push(error);
     } finally {
       if (index > 0) await slot.quit();
     }
   };
   await Promise.all(Array.from({ length: Math.min(concurrency, work.length) }, (_, index) => worker(index)));
-  if (failed !== undefined) throw failed.error;
+  if (failures.length > 0) throw failures[0];
 }

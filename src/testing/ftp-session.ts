@@ -18,6 +18,7 @@ import type { ServerTlsOptions } from '../socket/tls.ts';
 import { concatBytes } from '../wire/bytes.ts';
 import { parseDecimal } from '../wire/limits.ts';
 import { anyBytes } from '../wire/line.ts';
+import { testAuthority } from './certificates.ts';
 import type { FakeFtpOptions } from './ftp-options.ts';
 import type { FaultScript } from './fault-script.ts';
 import { DataPort } from './ftp-data.ts';
@@ -529,7 +530,7 @@ export class FtpServerSession {
       verb === 'STOU' ? join(this.#directory, `unique.${Date.now().toString(36)}${files.paths().length}`) : path;
     if (files.get(name)?.kind === 'directory' || files.resolve(parent(name))?.node.kind !== 'directory')
       return this.#refuse('Could not create file.');
-    this.#take(verb, argument, found?.path ?? name, start);
+    this.#take(verb, argument, verb === 'STOU' ? name : (found?.path ?? name), start);
   }
 
   #refuse(text: string): void {
@@ -588,7 +589,9 @@ export class FtpServerSession {
       try {
         const tls = this.#dataTls;
         data = await this.#port.open(this.#clientTls ? undefined : tls);
-        if (this.#clientTls && tls !== undefined) await data.startTls({ pin: [], ca: tls.ca }, { role: 'client' });
+        // FXP: the other server's certificate is one of the same authority.
+        if (this.#clientTls && tls !== undefined)
+          await data.startTls({ ca: (await testAuthority()).ca }, { role: 'client' });
         if (aborted) throw new ClosedError('aborted');
         if (options.requireSessionReuse === true && tls !== undefined && data.tls?.sessionReused !== true) {
           data.destroy();

@@ -64,13 +64,16 @@ export function unixParser(): LineParser {
     for (const first of [5, 4, 6, 3, 2]) {
       if (first + 1 >= words) continue;
       const word = line.slice(starts[first], ends[first]);
-      let last: number;
-      if (monthNumber(word) > 0 && word.length === 3 && first + 2 < words) last = first + 2;
-      else if (isDay(word) && first + 2 < words && isMonthAt(line, first + 1)) last = first + 2;
-      else if (/^\d{4}-\d{2}-\d{2}$/.test(word)) {
+      let last = first + 2;
+      if (/^\d{4}-\d{2}-\d{2}$/.test(word)) {
         last = first + 1;
         if (/^[+-]\d{4}$/.test(line.slice(starts[last + 1] ?? 0, ends[last + 1] ?? 0))) last++;
-      } else continue;
+      } else if (
+        last >= words ||
+        !((word.length === 3 && monthNumber(word) > 0) || (isDay(word) && isMonthAt(line, first + 1)))
+      )
+        continue;
+      else if (!isYearOrTime(line, starts[last] as number, ends[last] as number)) continue;
       const sizeBytes = parseDecimal(line.slice(starts[first - 1], ends[first - 1]));
       const from = starts[first] as number;
       const to = ends[last] as number;
@@ -108,6 +111,12 @@ export function unixParser(): LineParser {
 }
 
 const isDigit = (code: number): boolean => code >= 48 && code <= 57;
+/** `2019` or `14:54`, by the look of it. */
+function isYearOrTime(line: string, from: number, to: number): boolean {
+  const length = to - from;
+  return (length === 4 || length === 5) && isDigit(line.charCodeAt(from)) && isDigit(line.charCodeAt(to - 1));
+}
+
 const isDay = (word: string): boolean => /^\d{1,2}\.?$/.test(word);
 
 function readTime(words: readonly string[], clock: ListingClock): [time: number | undefined, stepMs: number] {
