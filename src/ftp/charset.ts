@@ -1,3 +1,4 @@
+import { isAscii } from 'node:buffer';
 import iconv from 'iconv-lite';
 import { UsageError } from '../errors.ts';
 import { decodeText, encodeText, latin1 } from '../wire/bytes.ts';
@@ -12,7 +13,12 @@ export interface NameCharset {
 }
 
 /** UTF-8, with Latin-1 for what is not: no byte is lost. @see RFC 2640 section 3.1 */
-const utf8: NameCharset = { name: 'utf-8', encode: encodeText, decode: decodeText, redecode: (text) => text };
+const utf8: NameCharset = {
+  name: 'utf-8',
+  encode: encodeText,
+  decode: (bytes) => (isAscii(bytes) ? latin1(bytes) : decodeText(bytes)),
+  redecode: (text) => text,
+};
 
 /** UsageError for a charset that is not known, and, when encoding, for a name that it cannot write. */
 export function nameCharset(label: string | undefined): NameCharset {

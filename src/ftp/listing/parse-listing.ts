@@ -51,17 +51,23 @@ export function parseListing(text: string, options: ListingOptions = {}): FtpLis
     options.dialect === undefined
       ? ['unix', 'dos', 'eplf', 'vms', 'os400', 'netware', 'mvs', 'os2']
       : [options.dialect];
-  let lines = text.split('\n');
   // Only here a line may continue in the next.
-  if (/^[^\s;]{1,255};\d{1,5}[ \t]*\r?$/m.test(text.slice(0, 100_000)))
-    lines = joinVmsLines(lines.map((line) => line.replace(/\r$/, '')));
+  const joined =
+    text.includes(';') && /^[^\s;]{1,255};\d{1,5}[ \t]*\r?$/m.test(text.slice(0, 100_000))
+      ? joinVmsLines(text.split(/\r?\n/)).join('\n')
+      : text;
+  // Names with such bytes could not be asked for.
+  const suspicious = /\0|\r(?!\n)/.test(joined);
   const entries: FtpEntry[] = [];
   let skipped = 0;
   let dialect: ListingDialect | undefined;
   let current: LineParser | undefined;
   let members = false;
-  for (const rawLine of lines) {
-    const line = rawLine.charCodeAt(rawLine.length - 1) === 13 ? rawLine.slice(0, -1) : rawLine;
+  for (let at = 0; at < joined.length;) {
+    const feed = joined.indexOf('\n', at);
+    const end = feed < 0 ? joined.length : feed;
+    const line = joined.slice(at, end > at && joined.charCodeAt(end - 1) === 13 ? end - 1 : end);
+    at = end + 1;
     if (line === '') continue;
     let found = current?.(line, clock);
     if (found === undefined && dialect === undefined) {
@@ -77,7 +83,7 @@ export function parseListing(text: string, options: ListingOptions = {}): FtpLis
     }
     if (found === undefined && members) found = parseMvsMemberLine(line, clock);
     if (dialect === 'mvs' && isMvsHeader(line)) members = /VV\.MM/.test(line);
-    if (found === undefined || (found !== 'skip' && /[\u0000\r]/.test(found.name))) skipped++;
+    if (found === undefined || (suspicious && found !== 'skip' && /[\0\r]/.test(found.name))) skipped++;
     else if (found !== 'skip') {
       if (entries.push(found) > maxEntries)
         throw new LimitError(`the listing has more than ${maxEntries} entries`, { reason: 'LISTING_TOO_LONG' });
