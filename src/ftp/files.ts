@@ -196,8 +196,8 @@ async function uploadAgain(
       const mayContinue = beside && options.type !== 'ascii' && (resume || attempt > 0);
       const left = mayContinue ? ((await remoteSize(session, path, options)) ?? 0) : 0;
       if (left > total) throw changed();
-      // What is there must be the beginning of what we have.
-      if (left > 0 && typeof source === 'string' && offeredHashes(session).size > 0) {
+      // What an earlier run left must be the beginning of what we have. All is compared at the end once more.
+      if (left > 0 && attempt === 0 && typeof source === 'string' && offeredHashes(session).size > 0) {
         const there = await remoteHash(session, path, undefined, options);
         if (there.hex !== (await localHash(source, there.algorithm, left))) throw changed();
       }

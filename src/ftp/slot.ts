@@ -81,5 +81,8 @@ export async function withRetries<T>(
 export function mayPass(error: unknown): boolean {
   if (!(error instanceof PostwireError)) return false;
   if (error.code === 'REPLY') return error.temporary;
-  return ['CLOSED', 'TIMEOUT', 'CONNECT', 'ABORTED'].includes(error.code) || (error.code === 'TLS' && error.temporary);
+  return (
+    ['CLOSED', 'TIMEOUT', 'CONNECT', 'ABORTED'].includes(error.code) ||
+    ((error.code === 'TLS' || error.code === 'PROTOCOL') && error.temporary)
+  );
 }

@@ -597,6 +597,8 @@ export class FtpServerSession {
           data.destroy();
           return this.#reply(522, 'SSL connection failed; session reuse required.');
         }
+        // QUIRK(Python): data that overtakes TLS 1.3's session tickets makes its unwrap() fail. A turn of the event loop lets them go first.
+        if (tls !== undefined) await new Promise((resolve) => setImmediate(resolve));
         await work(data);
         // Its end reaches the client before the reply does, or after: both happen.
         this.#reply(226, verb === 'LIST' ? 'Directory send OK.' : 'Transfer complete.');
@@ -644,7 +646,11 @@ class BodyFaults {
         at: rule.bodyBytes ?? 0,
         perform: async () => {
           const outcome = await rule.perform(target);
-          if (target === control && outcome.kind === 'gone') data.reset();
+          // A control connection that ends in order takes the data with it in order: what was sent arrives.
+          if (target === control && outcome.kind === 'gone') {
+            if (control.failure?.message.includes('reset') === true) data.reset();
+            else await data.close(500);
+          }
           // A data connection that was closed in order is the server's lie: it goes on to say 226.
           if (target === data && outcome.kind === 'gone' && !data.failure?.message.includes('reset')) return true;
           if (outcome.kind === 'gone') throw new ClosedError('cut by the script');
