@@ -17,7 +17,9 @@ const subjects = {
     let bytes = 0;
     const started = performance.now();
     if (mode === 'down')
-      await client.download('big.bin', (each) => {
+      await (
+        await client.read('big.bin')
+      ).forEach((each) => {
         bytes += each.length;
       });
     else bytes = (await client.upload(mode === 'up' ? zeros() : path, 'up/big.bin')).bytes;

@@ -9,11 +9,12 @@ import { parseFtpTime, parseSize } from './codec.ts';
 import { type FtpHash, localHash, offeredHashes, remoteHash } from './hash.ts';
 import { PartFile, changed, followLink, readFileFrom } from './local-file.ts';
 import { type FtpProgress, ProgressMeter } from './progress.ts';
-import type { FtpSession, Sink } from './session.ts';
+import { type FtpSession, type Sink, copyOf } from './session.ts';
 import { type SessionSlot, withRetries } from './slot.ts';
 
 /** Where a download goes: a path, a stream, or a function that takes the chunks. */
-export type DownloadTarget = string | Writable | WritableStream<Uint8Array> | Sink;
+export type DownloadTarget =
+  string | Writable | WritableStream<Uint8Array> | ((chunk: Uint8Array) => Promise<void> | void);
 
 /** What is uploaded: the file of a path, bytes, or a stream. */
 export type UploadSource = string | Exclude<ByteSource, string>;
@@ -83,7 +84,12 @@ export async function download(
   const session = slot.current ?? (await slot.session(options.signal));
   const total = await expected(session, remote, options);
   const meter = new ProgressMeter(options.onProgress, remote, total);
-  const bytes = await session.receive('RETR', [remote], metered(sink.write, meter), dataOptions(options));
+  const bytes = await session.receive(
+    'RETR',
+    [remote],
+    metered((chunk) => sink.write(copyOf(chunk)), meter),
+    dataOptions(options),
+  );
   await sink.end();
   meter.done();
   checkSize(remote, bytes, total, options);

@@ -1,6 +1,5 @@
 import { type FileHandle, constants, lstat, open, realpath, rename, rm, utimes } from 'node:fs/promises';
 import { ProtocolError } from '../errors.ts';
-import { concatBytes } from '../wire/bytes.ts';
 
 const READ_BYTES = 512 * 1024;
 const WRITE_BYTES = 1024 * 1024;
@@ -44,8 +43,10 @@ export class PartFile {
   readonly partPath: string;
   readonly #handle: FileHandle;
   #position: number;
-  #pending: Uint8Array[] = [];
-  #pendingBytes = 0;
+  /** What is being filled; chunks are only lent. */
+  #buffer: Uint8Array | undefined;
+  #spare: Uint8Array | undefined;
+  #filled = 0;
   #writing: Promise<void> | undefined;
   /** Bytes at the end of what was there, which come again and must be the same. */
   #overlap: Uint8Array;
@@ -102,20 +103,33 @@ export class PartFile {
       fresh = chunk.subarray(count);
       if (fresh.length === 0) return;
     }
-    this.#pending.push(fresh);
-    this.#pendingBytes += fresh.length;
-    return this.#pendingBytes >= WRITE_BYTES ? this.#flush() : undefined;
+    this.#buffer ??= Buffer.allocUnsafeSlow(WRITE_BYTES);
+    if (this.#filled + fresh.length > WRITE_BYTES) return this.#overflow(fresh);
+    this.#buffer.set(fresh, this.#filled);
+    this.#filled += fresh.length;
+  }
+
+  async #overflow(chunk: Uint8Array): Promise<void> {
+    for (let at = 0; at < chunk.length;) {
+      if (this.#filled === WRITE_BYTES) await this.#flush();
+      this.#buffer ??= Buffer.allocUnsafeSlow(WRITE_BYTES);
+      const part = chunk.subarray(at, at + WRITE_BYTES - this.#filled);
+      this.#buffer.set(part, this.#filled);
+      this.#filled += part.length;
+      at += part.length;
+    }
   }
 
   async #flush(): Promise<void> {
     await this.#writing;
-    const [chunks, bytes, position] = [this.#pending, this.#pendingBytes, this.#position];
-    if (bytes === 0) return;
-    this.#pending = [];
-    this.#pendingBytes = 0;
+    const [buffer, bytes, position] = [this.#buffer, this.#filled, this.#position];
+    if (buffer === undefined || bytes === 0) return;
+    this.#buffer = this.#spare;
+    this.#spare = buffer;
+    this.#filled = 0;
     this.#position += bytes;
-    // Not awaited here: the next chunks are read meanwhile.
-    this.#writing = writeAll(this.#handle, chunks, position);
+    // Not awaited here: the next chunks are read meanwhile, into the other buffer.
+    this.#writing = writeAll(this.#handle, buffer.subarray(0, bytes), position);
     this.#writing.catch(() => undefined);
   }
 
@@ -140,16 +154,10 @@ export class PartFile {
   }
 }
 
-async function writeAll(handle: FileHandle, chunks: readonly Uint8Array[], position: number): Promise<void> {
-  const wanted = chunks.reduce((sum, chunk) => sum + chunk.length, 0);
-  const { bytesWritten } = await handle.writev(chunks, position);
-  if (bytesWritten < wanted) {
-    // A disk that is nearly full takes less: the rest says why.
-    const rest = concatBytes(chunks).subarray(bytesWritten);
-    let at = 0;
-    while (at < rest.length)
-      at += (await handle.write(rest, at, rest.length - at, position + bytesWritten + at)).bytesWritten;
-  }
+/** A disk that is nearly full takes less at once: the rest says why. */
+async function writeAll(handle: FileHandle, bytes: Uint8Array, position: number): Promise<void> {
+  for (let at = 0; at < bytes.length;)
+    at += (await handle.write(bytes, at, bytes.length - at, position + at)).bytesWritten;
 }
 
 /** The file that a path means: a link's end, so that the link stays. */

@@ -14,7 +14,7 @@ import { FtpControl } from './control.ts';
 import { type DataState, openData } from './data.ts';
 import { login, protect, readFeatures, readGreeting, secure } from './login.ts';
 import type { ResolvedFtpTarget } from './target.ts';
-import { LocalFailure, dataBytes, transfer } from './transfer.ts';
+import { LocalFailure, dataSpan, transfer } from './transfer.ts';
 
 export interface DataOptions extends CallOptions {
   /** 'ascii' converts line ends. Default 'binary'. */
@@ -23,7 +23,7 @@ export interface DataOptions extends CallOptions {
   readonly startAt?: number | undefined;
 }
 
-/** Takes what is downloaded; a promise holds the server back. */
+/** Takes what is downloaded; a promise holds the server back. A chunk is lent: it is good until the sink has returned, or its promise is settled. */
 export type Sink = (chunk: Uint8Array) => Promise<void> | void;
 
 /** Inside a callback of a transfer: a call on the same session would wait for itself. */
@@ -204,16 +204,13 @@ export class FtpSession {
       let bytes = 0;
       const converted = options.type === 'ascii' || this.#compressed;
       if (converted) {
-        for await (const chunk of this.#decoded(readData(data), options)) {
+        for await (const chunk of this.#decoded(data.body(dataSpan), options)) {
           bytes += chunk.length;
           await local(() => inside.run(this, sink, chunk));
         }
         return bytes;
       }
-      for (;;) {
-        const chunk =
-          data.tryRead(dataBytes, 'body') ?? (await data.read(dataBytes, { phase: 'bodyIdle', shown: 'body' }));
-        if (chunk.length === 0) return bytes;
+      await data.body(dataSpan).forEach((chunk) => {
         bytes += chunk.length;
         let wait: Promise<void> | void;
         try {
@@ -221,8 +218,9 @@ export class FtpSession {
         } catch (error) {
           throw new LocalFailure(error);
         }
-        if (wait !== undefined) await local(() => wait);
-      }
+        return wait === undefined ? undefined : local(() => wait);
+      });
+      return bytes;
     });
     return result;
   }
@@ -346,7 +344,7 @@ export class FtpSession {
             reason: 'LISTING_TOO_LONG',
             reusable: true,
           });
-        chunks.push(chunk);
+        chunks.push(copyOf(chunk));
       },
       { ...call, type: this.#listingType },
     );
@@ -370,19 +368,14 @@ export class FtpSession {
   }
 }
 
+/** Bytes to keep, of a chunk that is only lent. */
+export const copyOf = (chunk: Uint8Array): Uint8Array => Uint8Array.prototype.slice.call(chunk);
+
 async function local<T>(work: () => Promise<T> | T): Promise<T> {
   try {
     return await work();
   } catch (error) {
     throw new LocalFailure(error);
-  }
-}
-
-async function* readData(data: Connection): AsyncIterable<Uint8Array> {
-  for (;;) {
-    const chunk = data.tryRead(dataBytes, 'body') ?? (await data.read(dataBytes, { phase: 'bodyIdle', shown: 'body' }));
-    if (chunk.length === 0) return;
-    yield chunk;
   }
 }
 

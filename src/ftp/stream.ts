@@ -1,7 +1,7 @@
 import { AbortedError } from '../errors.ts';
 import type { CallOptions } from '../socket/connection.ts';
 import { ByteStream } from '../wire/byte-stream.ts';
-import type { FtpSession } from './session.ts';
+import { type FtpSession, copyOf } from './session.ts';
 
 /**
  * A download that the caller pulls. It holds the session until its end, which comes only when the server has confirmed it; leaving early
@@ -19,6 +19,7 @@ export async function streamOf(
   let offer: ((chunk: Uint8Array) => void) | undefined;
   let taken: (() => void) | undefined;
   let waiting: Uint8Array | undefined;
+  let consumer: ((chunk: Uint8Array) => void | Promise<void>) | undefined;
   let begun!: () => void;
   const started = new Promise<void>((resolve) => {
     begun = resolve;
@@ -30,10 +31,11 @@ export async function streamOf(
         [remote],
         (chunk) => {
           begun();
+          if (consumer !== undefined) return consumer(chunk);
           if (offer !== undefined) {
             const give = offer;
             offer = undefined;
-            give(chunk);
+            give(copyOf(chunk));
             return;
           }
           waiting = chunk;
@@ -55,7 +57,7 @@ export async function streamOf(
   const iterator: AsyncIterator<Uint8Array, undefined> = {
     next() {
       if (waiting !== undefined) {
-        const value = waiting;
+        const value = copyOf(waiting);
         waiting = undefined;
         taken?.();
         taken = undefined;
@@ -75,5 +77,20 @@ export async function streamOf(
       return { done: true, value: undefined };
     },
   };
-  return new ByteStream({ [Symbol.asyncIterator]: () => iterator });
+  return new ByteStream({
+    [Symbol.asyncIterator]: () => iterator,
+    async forEach(consume) {
+      consumer = consume;
+      const first = waiting;
+      waiting = undefined;
+      try {
+        if (first !== undefined) await consume(first);
+      } catch (error) {
+        await iterator.return?.();
+        throw error;
+      }
+      taken?.();
+      await done;
+    },
+  });
 }

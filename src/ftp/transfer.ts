@@ -4,6 +4,7 @@ import { formatMs, timerMs } from '../socket/deadlines.ts';
 import type { ShownBytes } from '../wire/arguments.ts';
 import type { ByteQueue } from '../wire/byte-queue.ts';
 import { EMPTY } from '../wire/bytes.ts';
+import type { BodySpan } from '../wire/dotted.ts';
 import type { FtpReply } from './codec.ts';
 import { type FtpControl, verbOf } from './control.ts';
 import type { DataChannel } from './data.ts';
@@ -15,9 +16,13 @@ const REFUSED_GRACE_MS = 2000;
 /** Storing what was sent may take the server longer than a plain command. */
 const STORE_FACTOR = 5;
 
-/** Whatever has come; empty at the end of the data. */
-export const dataBytes = (queue: ByteQueue): Uint8Array | undefined =>
-  queue.length > 0 ? queue.take(queue.length) : queue.ended ? EMPTY : undefined;
+/** Whatever has come; the data ends with its connection. */
+export const dataSpan = (queue: ByteQueue): BodySpan | undefined =>
+  queue.length > 0
+    ? { bytes: queue.take(queue.length), last: false }
+    : queue.ended
+      ? { bytes: EMPTY, last: true }
+      : undefined;
 
 /** The failure lies with the caller's own source or target, so the data connection is given up and the session kept. */
 export class LocalFailure extends Error {
