@@ -228,3 +228,36 @@ test('FT-08: garbage is counted, a flood is capped, and no line costs more than 
   for (const piece of [' ', '-', '1 ', 'a;', '0', '\t', '-rw-r--r-- 1 ', '[', '02-05-20  ', '+m', '=;', '(R,'])
     expect(seconds(piece.repeat(10_000_000 / piece.length)), JSON.stringify(piece)).toBeLessThan(5);
 });
+
+test('lines that are alike are read as each alone', () => {
+  const lines = [
+    '-rw-r--r--    1 0        0               0 Nov 21 14:54 a',
+    '-rw-r--r--    1 0        0             120 Nov 21 14:54 b b',
+    '-rw-r--r--    1 0        0             1e3 Nov 21 14:54 no size',
+    '-rw-r--r--    1 0        0               7 Nov 21 14:55 c',
+    '-rw-r--r--    1 0        0               7  Nov 21 14:55 d',
+    '-rw-r--r--    1 0        0               8  Nov 21 14:55 e',
+    '-rw-r--r--    1 0        0               7 Nov 21 14:55   spaces',
+    '-rw-r--r--    1 0        0               7 2019-01-02 03:04 iso',
+    '-rw-r--r--    1 0        0               7 Nov 21 14:55 f',
+    'drwxr-xr-x    1 0        0               7 Nov 21 14:55 .',
+    'drwxr-xr-x    1 0        0               7 Nov 21  2019 g',
+    'drwxr-xr-x    1 0        0      1234567890 Nov 21  2019 h',
+    'drwxr-xr-x    1 0        0               7 Nov 21  2019 ..',
+  ];
+  const alone = lines.flatMap((line) => [...parseListing(line, { now })]);
+  expect([...parseListing(lines.join('\r\n'), { now })]).toEqual(alone);
+  expect(alone.map(({ name }) => name)).toEqual([
+    'a',
+    'b b',
+    'no size',
+    'c',
+    'd',
+    'e',
+    '  spaces',
+    'iso',
+    'f',
+    'g',
+    'h',
+  ]);
+});

@@ -14,6 +14,8 @@ import {
 /** More words than this before the name mean that it is no such line. */
 const MAX_WORDS = 11;
 const SPACE = 32;
+/** `Nov 21 14:54` */
+const DATE_LENGTH = 12;
 const commonForm =
   /^([-d])([-rwxsStT]{9}) +\d{1,9} +([^ ]+) +([^ ]+) +(\d{1,15}) +([A-Z][a-z]{2} [ \d]\d (?: \d{4}|\d\d:\d\d)) (.+)$/s;
 
@@ -32,15 +34,34 @@ export function unixParser(): LineParser {
   let lastTime: number | undefined;
   let lastStep = MINUTE_MS;
 
+  // What a line has in common with the one before it, and where: most of a listing is read by comparing.
+  let before: FtpEntry | undefined;
+  let prefix = '';
+  let dateAt = 0;
+
   const timeOf = (line: string, from: number, to: number, words: readonly string[], clock: ListingClock): void => {
     const text = line.slice(from, to);
     if (text === lastText) return;
+    before = undefined;
     lastText = text;
     [lastTime, lastStep] = readTime(words, clock);
   };
 
   /** The common form by one pattern: faster than a loop until that is compiled, which is after some thousand lines. */
+  const like = (line: string): FtpEntry | undefined => {
+    if (before === undefined || !line.startsWith(prefix) || !line.startsWith(lastText, dateAt)) return undefined;
+    const nameAt = dateAt + DATE_LENGTH + 1;
+    const size = line.slice(prefix.length, dateAt - 1).trimStart();
+    if (line[dateAt - 1] !== ' ' || line[nameAt - 1] !== ' ' || !/^\d{1,15}$/.test(size)) return undefined;
+    const name = line.slice(nameAt);
+    if (name === '' || name === '.' || name === '..') return undefined;
+    const { type, mode, owner, group } = before;
+    return entry(line, name, type, Number(size), lastTime, lastStep, mode, owner, group, undefined);
+  };
+
   const common: LineParser = (line, clock) => {
+    const same = like(line);
+    if (same !== undefined) return same;
     const match = commonForm.exec(line);
     if (match === null) return undefined;
     const [, kind, mode, owner, group, size, date, name] = match as unknown as string[];
@@ -51,7 +72,9 @@ export function unixParser(): LineParser {
     }
     if (name === '.' || name === '..') return 'skip';
     const type = kind === '-' ? 'file' : 'directory';
-    return entry(
+    dateAt = line.length - (name as string).length - DATE_LENGTH - 1;
+    prefix = `${line.slice(0, dateAt - 1 - (size as string).length).trimEnd()} `;
+    before = entry(
       line,
       name as string,
       type,
@@ -63,6 +86,10 @@ export function unixParser(): LineParser {
       group,
       undefined,
     );
+    const found = before;
+    // With more than one space there the columns are others.
+    if (line[dateAt - 2] === ' ') before = undefined;
+    return found;
   };
 
   return (line, clock) => {
