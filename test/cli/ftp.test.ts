@@ -77,4 +77,4 @@ test('postwire ftp ls, get, put, sync, rm and mkdir', async () => {
   } finally {
     rmSync(cwd, { recursive: true, force: true });
   }
-}, 60_000);
+}, 180_000);
