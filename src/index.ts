@@ -46,7 +46,6 @@ export {
   type Pop3Options,
   type Pop3Target,
 } from './pop3/index.ts';
-export { Pop3Client, type Pop3Deletions, type Pop3Message, type Pop3Options, type Pop3Target } from './pop3/index.ts';
 export {
   FtpClient,
   type FtpEntry,
