@@ -17,7 +17,7 @@ const round = (value, digits = 3) =>
 
 /**
  * Runs one workload. `subjects` maps a name to an async function that returns { amount, seconds?, rssMb? }; the name `limit` is the limit,
- * `postwire` is ours, all others are peers. Returns a row a subject.
+ * `postwire` is ours, as is what begins so, all others are peers. Returns a row a subject.
  */
 export async function compare(bench, workload, unit, subjects, { rounds = ROUNDS, warmUp = 3 } = {}) {
   const names = Object.keys(subjects);
@@ -42,7 +42,7 @@ export async function compare(bench, workload, unit, subjects, { rounds = ROUNDS
     }
   }
   const alive = names.filter((name) => failures[name] === undefined);
-  const peers = alive.filter((name) => name !== 'postwire' && name !== 'limit');
+  const peers = alive.filter((name) => !name.startsWith('postwire') && name !== 'limit');
   const best =
     peers.toSorted?.((a, b) => median(rates[b]) - median(rates[a]))[0] ??
     [...peers].sort((a, b) => median(rates[b]) - median(rates[a]))[0];

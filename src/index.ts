@@ -46,4 +46,12 @@ export {
   type Pop3Options,
   type Pop3Target,
 } from './pop3/index.ts';
+export {
+  FtpClient,
+  type FtpEntry,
+  type FtpOptions,
+  type FtpProgress,
+  type FtpSyncResult,
+  type FtpTarget,
+} from './ftp/index.ts';
 export type { Trace, TraceEntry } from './socket/index.ts';

@@ -18,7 +18,7 @@ import { formatHostPort } from './address.ts';
 import { Deadline, type TimeoutOptions, type Timeouts, formatMs, resolveTimeouts, timerMs } from './deadlines.ts';
 import { type ServerTlsOptions, type TlsOptions, acceptTls, beginTls } from './tls.ts';
 import { type Trace, Transcript } from './transcript.ts';
-import { DONE, type TlsInfo, type Transport } from './transport.ts';
+import { DONE, type TlsInfo, type Transport, type TlsSession } from './transport.ts';
 
 /** The phases that an error names. */
 export type Phase = 'connect' | 'tls' | 'greeting' | 'command' | 'bodyIdle' | 'idle' | 'total';
@@ -43,6 +43,13 @@ export interface BodyOptions extends CallOptions {
   readonly sizeBytes?: number | undefined;
   /** Hears when it is read or given up, in whatever way. */
   readonly onEnd?: (() => void) | undefined;
+}
+
+export interface StartTlsOptions extends CallOptions {
+  /** Who sends the first handshake message, where it is not the side that connected. */
+  readonly role?: 'client' | 'server' | undefined;
+  /** A session of the same server to resume. */
+  readonly resume?: TlsSession | undefined;
 }
 
 export interface ConnectionOptions {
@@ -131,6 +138,11 @@ export class Connection implements AsyncDisposable {
   /** What the TLS handshake agreed on; undefined without TLS. */
   get tls(): TlsInfo | undefined {
     return this.#transport.tls;
+  }
+
+  /** What a further connection to this server may resume; undefined until the server gave it. */
+  get tlsSession(): TlsSession | undefined {
+    return this.#transport.tlsSession;
   }
 
   get remoteAddress(): string | undefined {
@@ -385,10 +397,10 @@ export class Connection implements AsyncDisposable {
   }
 
   /**
-   * Upgrades to TLS: as the client, or as the server when this connection was accepted. ProtocolError, and the connection closed,
+   * Upgrades to TLS: as the client, or as the server when this connection was accepted, unless `role` says otherwise. ProtocolError, and the connection closed,
    * when plaintext is already queued: a peer in the middle may have put it there (RFC 3207 section 5, CVE-2021-22947).
    */
-  async startTls(options: TlsOptions | ServerTlsOptions = {}, call: CallOptions = {}): Promise<void> {
+  async startTls(options: TlsOptions | ServerTlsOptions = {}, call: StartTlsOptions = {}): Promise<void> {
     if (this.#failure !== undefined) throw this.#closedError();
     if (this.pendingBytes > 0) {
       throw this.#fail(
@@ -415,13 +427,14 @@ export class Connection implements AsyncDisposable {
     const stream = plain.detach();
     try {
       const upgraded =
-        this.role === 'server'
+        (call.role ?? this.role) === 'server'
           ? await acceptTls(stream, options as ServerTlsOptions, controller.signal)
           : await beginTls(
               stream,
               { protocol: this.protocol, host: this.host, port: this.port },
               options as TlsOptions,
               controller.signal,
+              call.resume,
             );
       if (this.#failure !== undefined) {
         upgraded.destroy();

@@ -12,8 +12,8 @@ import { type ProxySetting, openTunnel, resolveProxies } from './proxy.ts';
 import type { ProxyDestination } from './socks.ts';
 import { type TlsOptions, beginTls } from './tls.ts';
 import type { Trace } from './transcript.ts';
-import { StreamTransport } from './transport.ts';
 import { connectBuffered } from './read-buffers.ts';
+import { StreamTransport, type TlsSession } from './transport.ts';
 
 /** What every client takes beside its own options. */
 export interface DialOptions {
@@ -66,6 +66,8 @@ export interface DialTarget {
   /** True for TLS from the first byte. STARTTLS is the protocol's matter: `connection.startTls`. */
   readonly implicitTls?: boolean | undefined;
   readonly tls?: TlsOptions | undefined;
+  /** With implicit TLS: a session of the same server to resume. */
+  readonly resume?: TlsSession | undefined;
 }
 
 /**
@@ -118,7 +120,7 @@ export async function dial(target: DialTarget, options: DialOptions = {}): Promi
     phase = 'tls';
     const transport =
       target.implicitTls === true
-        ? await beginTls(stream, peer, target.tls ?? {}, controller.signal)
+        ? await beginTls(stream, peer, target.tls ?? {}, controller.signal, target.resume)
         : plainTransport(stream, early);
     const connection = new Connection(transport, { ...options, ...peer, timeouts, limits, role: 'client', connectBy });
     connection.transcript.note(

@@ -105,6 +105,11 @@ export class Listener implements AsyncDisposable {
     this.#server.unref();
   }
 
+  /** Takes no further connections; those that are there go on. */
+  stopListening(): void {
+    this.#server.close();
+  }
+
   /** Stops listening, closes every connection, and resolves when all handlers have ended. May be called twice. */
   async close(): Promise<void> {
     this.#server.close();

@@ -14,7 +14,7 @@ import {
 import { type CertificateSummary, TlsError, UsageError, messageOf } from '../errors.ts';
 import { checkArgument, checkOptions } from '../wire/arguments.ts';
 import { type TlsMode, formatHostPort } from './address.ts';
-import { StreamTransport, type Transport } from './transport.ts';
+import { StreamTransport, type TlsSession, type Transport } from './transport.ts';
 
 /** PEM text or DER bytes, one or several. */
 export type Pem = string | Buffer | readonly (string | Buffer)[];
@@ -73,6 +73,8 @@ export interface ServerTlsOptions {
   readonly minVersion?: SecureVersion | undefined;
   readonly maxVersion?: SecureVersion | undefined;
   readonly alpn?: readonly string[] | undefined;
+  /** 48 bytes: listeners with the same ones resume each other's sessions. */
+  readonly ticketKeys?: Buffer | undefined;
 }
 
 /** Names the peer in errors. */
@@ -84,13 +86,21 @@ export interface TlsPeer {
 
 /**
  * Begins TLS as a client over a stream that nobody reads. Resolves when the handshake is done and the certificate accepted; rejects
- * with TlsError, the stream destroyed. The deadline is the caller's: aborting `signal` destroys the stream.
+ * with TlsError, the stream destroyed. The deadline is the caller's: aborting `signal` destroys the stream. A session of another verification is
+ * not resumed: the handshake is a full one then.
  */
-export function beginTls(stream: Duplex, peer: TlsPeer, options: TlsOptions, signal: AbortSignal): Promise<Transport> {
+export function beginTls(
+  stream: Duplex,
+  peer: TlsPeer,
+  options: TlsOptions,
+  signal: AbortSignal,
+  resume?: TlsSession,
+): Promise<Transport> {
   const name = (options.serverName ?? peer.host).replace(/\.$/, '');
   const pins = pinsOf(options);
   return new Promise((resolve, reject) => {
     let certificate: PeerCertificate | undefined;
+    let session: TlsSession | undefined;
     let socket: TLSSocket;
     try {
       socket = connectTls({
@@ -109,6 +119,7 @@ export function beginTls(stream: Duplex, peer: TlsPeer, options: TlsOptions, sig
           passphrase: options.passphrase,
           ciphers: options.ciphers,
           ALPNProtocols: options.alpn as string[] | undefined,
+          session: resume?.options === options && resume.serverName === name ? resume.bytes : undefined,
         }),
       });
     } catch (error) {
@@ -143,7 +154,7 @@ export function beginTls(stream: Duplex, peer: TlsPeer, options: TlsOptions, sig
       }
       settle(() => {
         socket.off('error', onError);
-        resolve(new StreamTransport(socket));
+        resolve(new StreamTransport(socket, () => session));
       });
     };
     const onError = (error: Error): void => {
@@ -159,6 +170,10 @@ export function beginTls(stream: Duplex, peer: TlsPeer, options: TlsOptions, sig
     };
     const onAbort = (): void => fail(signal.reason as Error);
     socket.prependListener('secure', onSecure);
+    // TLS 1.3 sends its tickets after the handshake, any number of them: the newest counts.
+    socket.on('session', (bytes) => {
+      session = { bytes, options, serverName: name };
+    });
     socket.on('secureConnect', onSecureConnect);
     socket.on('error', onError);
     socket.on('error', ignore);
@@ -203,6 +218,7 @@ export function serverOptions(options: ServerTlsOptions): NodeServerOptions {
     ...given({
       ca: options.ca as string | undefined,
       maxVersion: options.maxVersion,
+      ticketKeys: options.ticketKeys,
       ALPNProtocols: options.alpn as string[] | undefined,
     }),
   };

@@ -12,6 +12,18 @@ export interface TlsInfo {
   readonly alpn: string | undefined;
   /** SHA-256 fingerprint of the peer's certificate, 'AB:CD:…'; undefined where it sent none. */
   readonly fingerprint256: string | undefined;
+  /** True when an earlier session was resumed. */
+  readonly sessionReused: boolean;
+}
+
+/**
+ * A session that a further connection to the same server may resume, with how the server was verified when it began. It resumes only
+ * where the very same options and name are asked for: resuming skips the checks, so they must have been those checks.
+ */
+export interface TlsSession {
+  readonly bytes: Buffer;
+  readonly options: object;
+  readonly serverName: string;
 }
 
 /**
@@ -21,6 +33,8 @@ export interface TlsInfo {
 export interface Transport extends AsyncDisposable {
   readonly secure: boolean;
   readonly tls: TlsInfo | undefined;
+  /** The newest session that the server gave this client; undefined before, and without TLS. */
+  readonly tlsSession?: TlsSession | undefined;
   readonly remoteAddress: string | undefined;
   readonly localAddress: string | undefined;
   /** Settles when the transport is closed: with the error that closed it, or undefined. Never rejects. */
@@ -43,7 +57,7 @@ export interface Transport extends AsyncDisposable {
   /** The raw stream under this transport, given up by it: for a TLS upgrade. Nothing may be waiting to be read. */
   detach(): Duplex;
   destroy(reason?: Error): void;
-  /** Closes with a TCP reset where there is TCP; else as `destroy`. */
+  /** Closes with a TCP reset where there is TCP alone; else as `destroy`. */
   reset(): void;
   /** Whether an open transport keeps the process alive. */
   ref(): void;
@@ -63,6 +77,7 @@ const COPY_BYTES = 16 * 1024;
 export class StreamTransport implements Transport {
   readonly #stream: Duplex;
   readonly #buffers: ReadBuffers | undefined;
+  readonly #tlsSession: (() => TlsSession | undefined) | undefined;
   readonly #received: Uint8Array[] = [];
   #receivedBytes = 0;
   #paused = false;
@@ -80,8 +95,9 @@ export class StreamTransport implements Transport {
   readonly remoteAddress: string | undefined;
   readonly localAddress: string | undefined;
 
-  constructor(stream: Duplex) {
+  constructor(stream: Duplex, tlsSession?: () => TlsSession | undefined) {
     this.#stream = stream;
+    this.#tlsSession = tlsSession;
     let settle!: (error: Error | undefined) => void;
     this.closed = new Promise((resolve) => {
       settle = resolve;
@@ -116,6 +132,10 @@ export class StreamTransport implements Transport {
 
   get secure(): boolean {
     return this.#stream instanceof TLSSocket;
+  }
+
+  get tlsSession(): TlsSession | undefined {
+    return this.#tlsSession?.();
   }
 
   tryRead(lend = false): Uint8Array | null | undefined {
@@ -225,9 +245,9 @@ export class StreamTransport implements Transport {
 
   reset(): void {
     this.#fail(new ClosedError('the connection was reset'));
-    const stream = this.#stream as Duplex & { resetAndDestroy?: () => void };
-    // A reset on a TLS socket closes the TCP socket below it in the same way.
-    if (typeof stream.resetAndDestroy === 'function') stream.resetAndDestroy();
+    const stream = this.#stream;
+    // Node throws for `resetAndDestroy` of a TLS socket: that one closes without close_notify, which the peer can tell from an end.
+    if (stream instanceof Socket && !(stream instanceof TLSSocket)) stream.resetAndDestroy();
     else stream.destroy();
   }
 
@@ -311,5 +331,6 @@ function describeTls(socket: TLSSocket): TlsInfo {
     cipher: socket.getCipher().name,
     alpn: typeof socket.alpnProtocol === 'string' ? socket.alpnProtocol : undefined,
     fingerprint256: (certificate as { fingerprint256?: string }).fingerprint256,
+    sessionReused: socket.isSessionReused(),
   };
 }

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import type { Connection } from '../socket/connection.ts';
 import type { TimeoutOptions } from '../socket/deadlines.ts';
 import { type Listener, listen } from '../socket/listener.ts';
@@ -78,6 +79,8 @@ export class FakeServer implements AsyncDisposable {
       } else {
         this.#tls = certificate;
       }
+      // Of one mind with the server's other listeners: FTP resumes a session on its data connections.
+      this.#tls = { ticketKeys: randomBytes(48), ...this.#tls };
     }
     this.#listener = await listen(
       {

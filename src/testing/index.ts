@@ -7,3 +7,5 @@ export type { WireFaults } from './wire-fault.ts';
 export { type FakeMailHost, fakeMailHost } from './fake-mail-host.ts';
 export { FakePop3, type FakePop3Options, fakePop3 } from './fake-pop3.ts';
 export { Mailbox } from './mailbox.ts';
+export { FakeFtp, type FakeFtpOptions, fakeFtp } from './fake-ftp.ts';
+export { FtpFiles, type FtpNode } from './ftp-files.ts';

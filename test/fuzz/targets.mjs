@@ -1,5 +1,7 @@
 // What is fuzzed. Each target: seeds, an alphabet of interesting pieces, and a run that throws when something is wrong.
 import { LimitError, PostwireError } from '../../dist/errors.js';
+import { parseEpsv, parseFtpTime, parsePasv, parseQuotedPath } from '../../dist/ftp/codec.js';
+import { parseListing } from '../../dist/ftp/index.js';
 import { formatAddress, parseAddresses, decodeHeader, encodeHeader } from '../../dist/mime/index.js';
 import { bounce, deliveryStatus, dkimSignatures, parseSync, readTnef } from '../../dist/mime/index.js';
 import { DefectList } from '../../dist/mime/defect.js';
@@ -246,6 +248,56 @@ export const targets = {
       const again = decodeHeader(encoded);
       if (again !== text.replace(/[\r\n]/g, ' ').toWellFormed())
         throw new Error(`${JSON.stringify(text)} came back as ${JSON.stringify(again)}`);
+    },
+  },
+  ftp: {
+    seeds: [
+      '-rw-r--r--    1 ann      users       1234 Nov 21 14:54 a name\r\n',
+      '02-05-20  01:07PM       <DIR>          folder\r\n',
+      'README.TXT;4  18/18  10-APR-2000 10:36:01 [A,B] (RWED,,,)\r\n',
+      'type=file;size=1;modify=19980615100045; x\r\n',
+      '+i8.4,m825718503,r,s280,\tx\r\n',
+      'Entering Passive Mode (127,0,0,1,4,1)',
+      '"/a ""b"" c" created',
+      '19980615100045.014',
+    ],
+    alphabet: [
+      ' ',
+      '\t',
+      '\r\n',
+      '"',
+      '(',
+      ')',
+      ',',
+      '|',
+      ';',
+      '=',
+      '1',
+      '99',
+      'Jan',
+      '<DIR>',
+      'total',
+      ' -> ',
+      '\0',
+      '-',
+      ':',
+      '/',
+    ],
+    run(text) {
+      for (const dialect of [undefined, 'mlsd', 'vms']) {
+        const listing = onlyOurErrors(() => parseListing(text, { dialect }));
+        for (const { name, sizeBytes } of listing ?? []) {
+          if (name === '' || name === '.' || name === '..' || /[\r\n\0]/.test(name))
+            throw new Error(`name ${JSON.stringify(name)}`);
+          if (sizeBytes !== undefined && !(sizeBytes >= 0)) throw new Error(`size ${sizeBytes}`);
+        }
+      }
+      const address = onlyOurErrors(() => parsePasv(text));
+      if (address !== undefined && !(address.port > 0 && address.port < 65_536))
+        throw new Error(`port ${address.port}`);
+      onlyOurErrors(() => parseEpsv(text));
+      onlyOurErrors(() => parseQuotedPath(text));
+      parseFtpTime(text);
     },
   },
   arguments: {

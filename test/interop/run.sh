@@ -10,6 +10,8 @@ need postfix postfix
 need dovecot dovecot-core
 [ -e /usr/lib/dovecot/pop3 ] || missing+=(dovecot-pop3d)
 need swaks swaks
+need vsftpd vsftpd
+need lftp lftp
 need curl curl
 need python3 python3
 need chromium chromium
@@ -21,5 +23,18 @@ if [ "${#missing[@]}" -gt 0 ]; then
   echo "installing: ${missing[*]}"
   $sudo apt-get update -qq
   DEBIAN_FRONTEND=noninteractive $sudo apt-get install -y -qq --no-install-recommends "${missing[@]}" libsasl2-modules >/dev/null
+fi
+# ProFTPD cannot be installed beside vsftpd: it is unpacked into a folder, and only what it needs is installed.
+if [ ! -x .cache/interop/proftpd/usr/sbin/proftpd ]; then
+  sudo=""
+  [ "$(id -u)" = 0 ] || sudo="sudo"
+  echo 'unpacking: proftpd-core proftpd-mod-crypto'
+  $sudo apt-get update -qq
+  DEBIAN_FRONTEND=noninteractive $sudo apt-get install -y -qq --no-install-recommends libmemcached11 libmemcachedutil2 libhiredis0.14 libpcre2-posix3 openssl >/dev/null
+  packages=$(mktemp -d)
+  (cd "$packages" && apt-get download -qq proftpd-core proftpd-mod-crypto)
+  mkdir -p .cache/interop/proftpd
+  for package in "$packages"/*.deb; do dpkg -x "$package" .cache/interop/proftpd; done
+  rm -rf "$packages"
 fi
 exec npx vitest run --config test/interop/vitest.config.ts "$@"

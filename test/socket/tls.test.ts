@@ -1,6 +1,6 @@
 import { connect as netConnect, createServer as createNetServer } from 'node:net';
 import { createServer as createTlsServer } from 'node:tls';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { ProtocolError, TlsError, UsageError } from '../../src/errors.ts';
 import { TestAuthority, testTls } from '../../src/testing/index.ts';
 import { Connection, type ListenOptions, dial, lineDecoder, listen, memoryPair } from './socket.ts';
@@ -245,4 +245,37 @@ describe('TLS', () => {
     expect(error.reason).toBe('STARTTLS_INJECTION');
     expect(client.open).toBe(false);
   });
+});
+
+describe.each(['TLSv1.2', 'TLSv1.3'] as const)('resuming a session of %s', (version) => {
+  test('only for the options and the name that were checked', async () => {
+    const { ca, listener } = await listenTls('valid', {
+      tls: { ...(await testTls('valid')).server, maxVersion: version },
+    });
+    const tls = { ca };
+    const target = { protocol: 'FTP', host: '127.0.0.1', port: listener.port, implicitTls: true, tls };
+    const first = await dial(target);
+    await first.read(line);
+    expect(first.tls).toMatchObject({ protocol: version, sessionReused: false });
+    // TLS 1.3 sends it some time after the handshake.
+    const resume = await vi.waitUntil(() => first.tlsSession);
+    const reused = async (change: object): Promise<boolean | undefined> => {
+      await using connection = await dial({ ...target, ...change, resume });
+      return connection.tls?.sessionReused;
+    };
+    expect(await reused({})).toBe(true);
+    expect(await reused({ tls: { ca } })).toBe(false);
+    expect(await reused({ host: 'localhost' })).toBe(false);
+    await first.close();
+    await listener.close();
+  });
+});
+
+test('a reset over TLS closes the connection and throws nothing', async () => {
+  const { ca, listener } = await listenTls('valid');
+  const connection = await dialTls(listener.port, { ca });
+  connection.reset();
+  expect(await connection.closed).toMatchObject({ by: 'us' });
+  await vi.waitUntil(() => listener.connections.size === 0);
+  await listener.close();
 });
