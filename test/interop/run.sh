@@ -12,6 +12,8 @@ need dovecot dovecot-core
 need swaks swaks
 need vsftpd vsftpd
 need lftp lftp
+need danted dante-server
+need squid squid
 need curl curl
 need python3 python3
 need chromium chromium
