@@ -21,6 +21,7 @@ export {
   type ReadMboxOptions,
   type SendMailOptions,
   type SendMailResult,
+  type MailSender,
   formatMboxEntry,
   readMbox,
   sendMail,
@@ -35,6 +36,8 @@ export {
   type SendResult,
   SmtpClient,
   type SmtpOptions,
+  SmtpPool,
+  type SmtpPoolOptions,
   SmtpSendError,
   type SmtpTarget,
 } from './smtp/index.ts';

@@ -1,4 +1,4 @@
-export { type RawDraft, type SendMailOptions, type SendMailResult, sendMail } from './send.ts';
+export { type RawDraft, type SendMailOptions, type SendMailResult, type MailSender, sendMail } from './send.ts';
 export {
   type MboxEntry,
   type MboxVariant,

@@ -15,6 +15,8 @@ import {
   type Progress,
   type SendOptions,
   type SendResult,
+  type SmtpEnvelope,
+  type SmtpMessage,
   SmtpClient,
   type SmtpOptions,
   type SmtpTarget,
@@ -24,6 +26,11 @@ import {
 export interface RawDraft {
   readonly raw: RawInput;
   readonly envelope: Required<EnvelopeInput>;
+}
+
+/** What takes a message and sends it: an `SmtpPool`, an `SmtpClient`, or one of your own. */
+export interface MailSender {
+  send(envelope: SmtpEnvelope, message: SmtpMessage, options?: SendOptions): Promise<SendResult>;
 }
 
 export interface SendMailOptions extends SmtpOptions, Omit<SendOptions, 'signal'>, AccessOptions {
@@ -51,7 +58,7 @@ const accessKeys = ['allowFiles', 'allowUrls', 'maxUrlBytes'] as const;
  * ConnectError, TlsError, AuthError, SmtpSendError (`deliveryUnknown` when the last reply was lost), TimeoutError or the signal's reason.
  */
 export async function sendMail(
-  server: SmtpTarget | undefined,
+  server: SmtpTarget | MailSender | undefined,
   draft: MessageDraft | RawDraft,
   options: SendMailOptions = {},
 ): Promise<SendMailResult> {
@@ -63,16 +70,25 @@ export async function sendMail(
   const unsigned = await prepare(draft, access, options.signal);
   if (unsigned.envelope.to.length === 0) throw new UsageError('the message has no recipient: give to, cc or bcc');
   const message = await sign(unsigned, signers, options.signal);
-  const client = await SmtpClient.connect(server, smtp);
+  const given = isSender(server) ? server : undefined;
+  if (given !== undefined) {
+    const own = Object.keys(smtp).filter((key) => key !== 'signal');
+    if (own.length > 0) throw new UsageError(`${own.join(', ')}: set this where the connection is made`);
+  }
+  const client = given === undefined ? await SmtpClient.connect(server as SmtpTarget | undefined, smtp) : undefined;
   try {
     const sendOptions = Object.fromEntries(sendKeys.map((key) => [key, options[key]])) as SendOptions;
     const body = message.held ? await message.stream(options.signal).bytes() : message;
-    const result = await client.send(message.envelope, body, { ...sendOptions, signal: options.signal });
+    const sender = (client ?? given) as MailSender;
+    const result = await sender.send(message.envelope, body, { ...sendOptions, signal: options.signal });
     return { ...result, messageId: message.composed?.messageId };
   } finally {
-    await client.quit();
+    await client?.quit();
   }
 }
+
+const isSender = (server: unknown): server is MailSender =>
+  typeof server === 'object' && server !== null && typeof (server as Partial<MailSender>).send === 'function';
 
 async function sign(
   message: Prepared,

@@ -91,6 +91,11 @@ export function sendMessage(
   return host.queue.run<SendResult>(transaction);
 }
 
+const beforeData = new WeakSet<Error>();
+
+/** True for an error of `sendMessage` from before anything of the message had left: it can be sent again without a second copy. */
+export const failedBeforeData = (error: unknown): boolean => error instanceof Error && beforeData.has(error);
+
 class Transaction implements QueueTask<SendResult> {
   readonly #host: TransactionHost;
   readonly #message: PreparedMessage;
@@ -206,6 +211,7 @@ class Transaction implements QueueTask<SendResult> {
       return await this.#run(ahead);
     } catch (error) {
       const explained = this.#explain(error);
+      if (!this.#bodyBegun && explained instanceof Error) beforeData.add(explained);
       // Anything but a clean refusal after our bytes left may have left the stream out of step.
       const inStep = explained instanceof SmtpSendError && explained.reusable;
       if (connection.open && (this.#begun || ahead) && !inStep) connection.destroy();
