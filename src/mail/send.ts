@@ -15,6 +15,7 @@ import {
   type Progress,
   type SendOptions,
   type SendResult,
+  deliveryOptionNames,
   type SmtpEnvelope,
   type SmtpMessage,
   SmtpClient,
@@ -45,7 +46,15 @@ export interface SendMailResult extends SendResult {
   readonly messageId: string | undefined;
 }
 
-const sendKeys = ['onPartial', 'transfer', 'mailParameters', 'rcptParameters', 'onProgress', 'timeoutMs'] as const;
+const sendKeys = [
+  'onPartial',
+  'transfer',
+  'mailParameters',
+  'rcptParameters',
+  'onProgress',
+  'timeoutMs',
+  ...deliveryOptionNames,
+] as const;
 const accessKeys = ['allowFiles', 'allowUrls', 'maxUrlBytes'] as const;
 
 /**

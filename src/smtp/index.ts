@@ -1,5 +1,6 @@
 export { SmtpClient } from './client.ts';
 export type { EsmtpParameters } from './codec.ts';
+export { type DeliveryOptions, type DsnOptions, deliveryOptionNames } from './extensions.ts';
 export type { SmtpMessage } from './message.ts';
 export { type RecipientResult, type SendResult, SmtpSendError } from './result.ts';
 export { SmtpPool, type SmtpPoolOptions } from './pool.ts';

@@ -20,6 +20,7 @@ import { parseDecimal } from '../wire/limits.ts';
 import { DottedEncoder } from '../wire/dotted.ts';
 import { type Reply, formatReply } from '../wire/reply.ts';
 import { type EsmtpParameters, encodeMail, encodeRcpt, encodeSmtpCommand } from './codec.ts';
+import { type DeliveryOptions, deliveryParameters } from './extensions.ts';
 import { type PreparedMessage, type SmtpMessage, prepareMessage } from './message.ts';
 import { type RecipientResult, type SendResult, SmtpSendError, queueIdOf, toErrorReply } from './result.ts';
 
@@ -30,7 +31,7 @@ export interface SmtpEnvelope {
   readonly to: string | readonly string[];
 }
 
-export interface SendOptions extends CallOptions {
+export interface SendOptions extends CallOptions, DeliveryOptions {
   /** What to do when some recipients are refused: send to the others (default), or to none. */
   readonly onPartial?: 'send' | 'abort' | undefined;
   /** 'data', 'bdat' (CHUNKING), or 'auto': BDAT for short messages where the server has it, in one flight with the envelope. */
@@ -166,14 +167,18 @@ class Transaction implements QueueTask<SendResult> {
         },
       );
     }
+    const delivery = deliveryParameters(options, capabilities, where);
     this.#mail = encodeMail(this.#from, {
       SIZE: message.sizeBytes !== undefined && capabilities.has('SIZE') ? message.sizeBytes : undefined,
       // A stream's contents are not known yet: where the server takes 8-bit data, it may come.
       BODY: message.eightBit !== false && capabilities.has('8BITMIME') ? '8BITMIME' : undefined,
       SMTPUTF8: utf8,
+      ...delivery.mail,
       ...options.mailParameters,
     });
-    this.#rcpts = this.#to.map((address) => encodeRcpt(address, options.rcptParameters?.(address)));
+    this.#rcpts = this.#to.map((address) =>
+      encodeRcpt(address, { ...delivery.rcpt(address), ...options.rcptParameters?.(address) }),
+    );
     this.#utf8 = utf8;
     this.#pipelining = capabilities.has('PIPELINING');
     this.#bdat = this.#chooseBdat();
