@@ -63,6 +63,7 @@ export class SmtpClient implements AsyncDisposable {
     this.#host = {
       connection,
       queue: this.#queue,
+      lmtp: target.lmtp,
       checkIdle: () => this.#checkIdle(),
       readReply: (command, call) => this.#readReply(command, call),
       tryReadReply: () => connection.tryRead(this.#decodeReply),
@@ -138,8 +139,8 @@ export class SmtpClient implements AsyncDisposable {
   /** Greets again and reads the capabilities. @see RFC 5321 section 4.1.1.1 */
   ehlo(call: CallOptions = {}): Promise<Reply> {
     return this.#run(call, async () => {
-      const reply = await this.#command(['EHLO', this.#name()], call);
-      this.#capabilities = parseEhlo(expect(this.#connection, 'EHLO', reply, 200));
+      const reply = await this.#command([this.#ehlo, this.#name()], call);
+      this.#capabilities = parseEhlo(expect(this.#connection, this.#ehlo, reply, 200));
       return reply;
     });
   }
@@ -351,14 +352,16 @@ export class SmtpClient implements AsyncDisposable {
   }
 
   async #hello(call: CallOptions): Promise<void> {
-    const reply = await this.#command(['EHLO', this.#name()], call);
+    const reply = await this.#command([this.#ehlo, this.#name()], call);
     if (reply.code === 250) {
       this.#capabilities = parseEhlo(reply);
       return;
     }
     // An old server, or one that refuses extensions: RFC 5321 section 3.2.
     this.#capabilities = new Capabilities();
-    if (reply.code < 500) throw replyError(this.#connection, 'EHLO', reply, { reusable: false });
+    // LMTP has nothing older to fall back to: RFC 2033 section 4.1.
+    if (reply.code < 500 || this.#target.lmtp)
+      throw replyError(this.#connection, this.#ehlo, reply, { reusable: false });
     const helo = await this.#command(['HELO', this.#name()], call);
     if (helo.code !== 250) throw replyError(this.#connection, 'HELO', helo, { reusable: false });
   }
@@ -393,9 +396,9 @@ export class SmtpClient implements AsyncDisposable {
     // Nothing that was said in the clear counts: RFC 3207 section 4.2.
     this.#decodeReply = smtpReplyDecoder(connection.limits);
     this.#capabilities = new Capabilities();
-    const ehlo = await this.#command(['EHLO', this.#name()], call);
+    const ehlo = await this.#command([this.#ehlo, this.#name()], call);
     if (ehlo.code !== 250) {
-      const error = replyError(connection, 'EHLO after STARTTLS', ehlo, { reusable: false });
+      const error = replyError(connection, `${this.#ehlo} after STARTTLS`, ehlo, { reusable: false });
       connection.destroy(error);
       throw error;
     }
@@ -457,6 +460,10 @@ export class SmtpClient implements AsyncDisposable {
         return answer('');
       },
     };
+  }
+
+  get #ehlo(): string {
+    return this.#target.lmtp ? 'LHLO' : 'EHLO';
   }
 
   #name(): string {

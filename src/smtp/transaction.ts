@@ -54,6 +54,8 @@ export interface TransactionHost {
   readonly connection: Connection;
   readonly capabilities: Capabilities;
   readonly queue: SerialQueue;
+  /** Each recipient has its own reply to the message. */
+  readonly lmtp: boolean;
   /** Throws unless the connection is idle and in step. */
   checkIdle(): void;
   readReply(command: string, call: CallOptions): Promise<Reply>;
@@ -110,6 +112,8 @@ class Transaction implements QueueTask<SendResult> {
   readonly #utf8: boolean;
   readonly signal: AbortSignal | undefined;
   #results: RecipientResult[] = [];
+  /** LMTP: whose reply to the message has come. */
+  readonly #answered = new Set<number>();
   /** True once anything of ours has left. */
   #begun = false;
   /** True once the first byte of the body has left. */
@@ -523,9 +527,22 @@ class Transaction implements QueueTask<SendResult> {
     return this.#host.readReply(command, { signal: this.signal, timeoutMs: this.#options.timeoutMs });
   }
 
-  #readFinal(): Promise<Reply> {
+  /** The reply to the message; in LMTP the first yes of its replies, or else the last no (RFC 2033 section 4.2). */
+  async #readFinal(): Promise<Reply> {
     const timeoutMs = this.#options.timeoutMs ?? this.#host.connection.timeouts.commandMs * FINAL_REPLY_FACTOR;
-    return this.#host.readReply('the message', { signal: this.signal, timeoutMs });
+    const read = (): Promise<Reply> => this.#host.readReply('the message', { signal: this.signal, timeoutMs });
+    if (!this.#host.lmtp) return read();
+    let verdict: Reply | undefined;
+    for (const [index, result] of this.#results.entries()) {
+      if (result.status !== 'accepted') continue;
+      const reply = await read();
+      if (verdict === undefined || (isOk(reply) && !isOk(verdict))) verdict = reply;
+      const final = isOk(reply) ? { ...result, reply: toErrorReply(reply) } : this.#refusedBy(result.address, reply);
+      this.#results[index] = final;
+      this.#answered.add(index);
+    }
+    // Nobody was accepted, and DATA was taken all the same: then there is one reply (RFC 2033 section 4.2).
+    return verdict ?? read();
   }
 
   #finish(reply: Reply, sizeBytes: number): SendResult {
@@ -635,7 +652,7 @@ class Transaction implements QueueTask<SendResult> {
         deliveryUnknown: true,
         recipients: this.#to.map((address, index) => {
           const known = this.#results[index];
-          return known?.status === 'refused'
+          return known?.status === 'refused' || (known !== undefined && this.#answered.has(index))
             ? known
             : { address, status: 'unknown', reply: undefined, temporary: false };
         }),

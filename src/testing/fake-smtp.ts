@@ -31,6 +31,8 @@ export interface FakeSmtpOptions extends FakeServerOptions {
   /** Takes each message as a stream, instead of keeping it: for large ones. */
   readonly receive?: ((body: AsyncIterable<Uint8Array>, envelope: StoredMail['envelope']) => Promise<void>) | undefined;
   readonly hostname?: string | undefined;
+  /** Speak LMTP: LHLO for EHLO, and a reply per recipient (RFC 2033). */
+  readonly lmtp?: boolean | undefined;
 }
 
 /** Longest command line taken: RFC 4954 section 4 allows 12,288 in a login. */
@@ -67,10 +69,11 @@ export class FakeSmtp extends FakeServer {
     const [user] = Object.entries(this.#options.users ?? {});
     const login = user === undefined ? '' : `${encodeURIComponent(user[0])}:${encodeURIComponent(user[1])}@`;
     const host = `${login}${this.host.includes(':') ? `[${this.host}]` : this.host}:${this.port}`;
-    if (this.tlsMode === 'implicit') return `smtps://${host}`;
+    const scheme = this.#options.lmtp === true ? 'lmtp' : 'smtp';
+    if (this.tlsMode === 'implicit') return `${scheme}s://${host}`;
     return this.tlsMode === 'starttls'
-      ? `smtp+starttls://${host}`
-      : `smtp://${host}?tls=none${user === undefined ? '' : '&allowInsecureAuth=true'}`;
+      ? `${scheme}+starttls://${host}`
+      : `${scheme}://${host}?tls=none${user === undefined ? '' : '&allowInsecureAuth=true'}`;
   }
 
   /** Everything that came, oldest first. */
@@ -124,6 +127,7 @@ const optionNames = [
   'store',
   'receive',
   'hostname',
+  'lmtp',
 ];
 
 function checkFakeOptions(options: FakeSmtpOptions): void {
@@ -277,8 +281,9 @@ class SmtpSession {
       to: verb === 'RCPT' ? (path?.address ?? '') : this.#to.join(', '),
     };
     const handlers: Record<string, () => void | Promise<void>> = {
-      EHLO: () => this.#ehlo(argument),
-      HELO: () => this.#helo(argument),
+      ...(this.#options.lmtp === true
+        ? { LHLO: () => this.#ehlo(argument) }
+        : { EHLO: () => this.#ehlo(argument), HELO: () => this.#helo(argument) }),
       STARTTLS: () => this.#startTls(argument),
       AUTH: () => this.#auth(argument),
       MAIL: () => this.#mail(path),
@@ -500,10 +505,7 @@ class SmtpSession {
         this.#from === undefined ? '5.5.1 MAIL first' : '5.5.1 No valid recipients',
       );
     }
-    if (received > this.#maxBytes()) {
-      this.#resetTransaction();
-      return this.#reply(552, '5.3.4 Message too big');
-    }
+    if (received > this.#maxBytes()) return this.#refuseMessage(552, '5.3.4 Message too big');
     if (!last) return this.#reply(250, `2.0.0 ${size} bytes received`);
     this.#chunks = undefined;
     await this.#take(iterate(chunks));
@@ -531,10 +533,7 @@ class SmtpSession {
     const { receive } = this.#options;
     if (receive !== undefined) {
       const problem = await this.#receive(receive, body, envelope);
-      if (problem !== undefined) {
-        this.#resetTransaction();
-        return this.#reply(problem.code, problem.text);
-      }
+      if (problem !== undefined) return this.#refuseMessage(problem.code, problem.text);
     } else {
       const spans: Uint8Array[] = [];
       let length = 0;
@@ -544,24 +543,33 @@ class SmtpSession {
         // Too much: read on to its end, but keep nothing.
         else spans.length = 0;
       }
-      if (length > this.#maxBytes()) {
-        this.#resetTransaction();
-        return this.#reply(552, '5.3.4 Message too big');
-      }
+      if (length > this.#maxBytes()) return this.#refuseMessage(552, '5.3.4 Message too big');
       const raw = spans.length === 1 ? Uint8Array.from(spans[0] as Uint8Array) : concatBytes(spans);
       this.#incoming = { envelope, raw, receivedAt: new Date(), secure: this.#connection.secure, user: this.#user };
     }
     this.#resetTransaction();
     // 'MESSAGE' is the moment after the final dot: the reply may be scripted, lost or late, and decides whether the mail is kept.
-    const outcome = await this.#scripted('MESSAGE', fields, () => {
-      const stored = this.#incoming === undefined ? undefined : this.#store.add(this.#incoming);
-      this.#reply(
-        250,
-        `2.0.0 OK queued as ${stored === undefined ? 'stream' : `fake${String(stored.id).padStart(6, '0')}`}`,
-      );
-    });
+    const incoming = this.#incoming;
+    const shares = this.#options.lmtp === true ? envelope.to.map((address) => [address]) : [envelope.to];
+    for (const to of shares) {
+      const outcome = await this.#scripted('MESSAGE', { ...fields, to: to.join(', ') }, () => {
+        const stored =
+          incoming === undefined ? undefined : this.#store.add({ ...incoming, envelope: { ...envelope, to } });
+        this.#reply(
+          250,
+          `2.0.0 OK queued as ${stored === undefined ? 'stream' : `fake${String(stored.id).padStart(6, '0')}`}`,
+        );
+      });
+      if (outcome === 'gone') throw new ClosedError('the script ended the conversation');
+    }
     this.#incoming = undefined;
-    if (outcome === 'gone') throw new ClosedError('the script ended the conversation');
+  }
+
+  /** One reply, or in LMTP one a recipient. */
+  #refuseMessage(code: number, text: string): void {
+    const replies = this.#options.lmtp === true ? this.#to.length : 1;
+    this.#resetTransaction();
+    for (let count = 0; count < replies; count++) this.#reply(code, text);
   }
 
   /** Hands the body on, and reads whatever is left of it: the next command is behind it. */
