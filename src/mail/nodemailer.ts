@@ -101,7 +101,7 @@ export interface Transporter extends AsyncDisposable {
 
 /**
  * Takes the place of nodemailer's `createTransport`: its server options or URL, its message options. What would be less safe than it looks
- * is refused with the way to do it: `tls.rejectUnauthorized: false` above all. Where TLS was used if offered, it is required.
+ * is refused with the way to do it: switching `tls.rejectUnauthorized` off above all. Where TLS was used if offered, it is required.
  */
 export function createTransport(server: string | Loose, defaults: Loose = {}): Transporter {
   const { target, connect, pool, send } = readServer(server);
@@ -170,7 +170,7 @@ function readServer(server: string | Loose): {
   const auth = (take('auth') as Loose | undefined) ?? {};
   const tls = { ...(take('tls') as Loose | undefined) };
   if (tls['rejectUnauthorized'] === false)
-    throw new UsageError('tls.rejectUnauthorized: false accepts anybody as the server', {
+    throw new UsageError('switching tls.rejectUnauthorized off accepts anybody as the server', {
       hint: 'trust its certificate instead: tls.ca with its PEM, or tls.fingerprint',
     });
   delete tls['rejectUnauthorized'];
