@@ -7,6 +7,8 @@ import { addMimeCommand } from './mime.ts';
 import { reportFailure } from './output.ts';
 import { addPop3Command } from './pop3.ts';
 import { addSendCommand } from './send.ts';
+import { addSendmailCommand } from './sendmail.ts';
+import { addSmtpCommand } from './smtp-test.ts';
 
 const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
   version: string;
@@ -17,6 +19,8 @@ const program = new Command('postwire')
   .version(version)
   .exitOverride();
 addSendCommand(program);
+addSendmailCommand(program);
+addSmtpCommand(program);
 addPop3Command(program);
 addFtpCommand(program);
 addMimeCommand(program);
