@@ -1,12 +1,41 @@
-import { ClosedError, ProtocolError, ReplyError, TlsError, UsageError } from '../errors.ts';
+import { ClosedError, ProtocolError, ReplyError, TlsError, UnsupportedError, UsageError } from '../errors.ts';
+import type { Credentials } from '../sasl/index.ts';
 import type { CallOptions, CloseReason, Connection } from '../socket/connection.ts';
 import { dial } from '../socket/dial.ts';
-import { ByteStream } from '../wire/byte-stream.ts';
+import { type ByteSource, ByteStream } from '../wire/byte-stream.ts';
 import type { Capabilities } from '../wire/capabilities.ts';
 import type { ImapCommand, ImapState } from './command.ts';
 import type { FetchedMessage } from './codec/fetched.ts';
 import type { ImapStatus } from './codec/response.ts';
 import { type MessageSet, type Uid, resolveSet } from './codec/sequence-set.ts';
+import { type AppendAllResult, type AppendMessage, type AppendOptions, appendAll, sized } from './append-messages.ts';
+import type { CopiedUids } from './codec/response-code.ts';
+import type { SearchQuery } from './codec/search-query.ts';
+import { deleteAcl, getAcl, listRights, myRights, setAcl } from './commands/acl.ts';
+import { type AppendResult, type CatenatePart, append, catenate, replace } from './commands/append.ts';
+import { compress } from './commands/compress.ts';
+import { transfer } from './commands/copy.ts';
+import { expunge } from './commands/expunge.ts';
+import { comparator, language } from './commands/language.ts';
+import { type MetadataOptions, getMetadata, setMetadata } from './commands/metadata.ts';
+import { type MailboxMatches, type SearchScope, multiSearch } from './commands/multisearch.ts';
+import { type NotifyGroup, notify } from './commands/notify.ts';
+import { type Quota, getQuota, getQuotaRoot, setQuota } from './commands/quota.ts';
+import { type SearchOptions, type SearchResult, type SortKey, cancelUpdate, search } from './commands/search.ts';
+import { type FlagChange, type StoreResult, store } from './commands/store.ts';
+import { generateUrlAuth, resetKey, urlFetch } from './commands/urlauth.ts';
+import {
+  type ExpungeWay,
+  type MoveResult,
+  type SortResult,
+  type ThreadResult,
+  expungeOnly,
+  moveMessages,
+  sortedUids,
+  threadedUids,
+} from './emulate.ts';
+import { type IdleOptions, idleEvents } from './idle.ts';
+import { type MailboxLock, MailboxLocks } from './mailbox-lock.ts';
 import { capability } from './commands/capability.ts';
 import { create } from './commands/create.ts';
 import { deleteMailbox } from './commands/delete.ts';
@@ -14,7 +43,7 @@ import { enable } from './commands/enable.ts';
 import { type FetchQuery, fetch } from './commands/fetch.ts';
 import { id } from './commands/id.ts';
 import { type ListOptions, type ListedMailbox, list } from './commands/list.ts';
-import { logout } from './commands/logout.ts';
+import { logout, unauthenticate } from './commands/logout.ts';
 import { type Namespaces, namespace } from './commands/namespace.ts';
 import { check, noop } from './commands/noop.ts';
 import { rename } from './commands/rename.ts';
@@ -41,11 +70,13 @@ import type { SpecialUse } from './commands/list.ts';
 export class ImapClient implements AsyncDisposable {
   readonly #session: ImapSession;
   readonly #target: ResolvedImapTarget;
+  readonly #locks = new MailboxLocks();
   #greeting = '';
 
   private constructor(connection: Connection, target: ResolvedImapTarget) {
     this.#session = new ImapSession(connection);
     this.#target = target;
+    void connection.closed.then(({ error }) => this.#locks.close(error));
   }
 
   /** Connects, begins TLS unless told not to, and logs in when a user is given. Rejects with nothing left open. */
@@ -112,6 +143,7 @@ export class ImapClient implements AsyncDisposable {
     if (clientId !== undefined && session.has('ID')) await session.run(id(clientId), call);
     const offered = wanted.filter((name) => session.has(name));
     if (offered.length > 0 && session.has('ENABLE')) await session.run(enable(offered), call);
+    if (this.#target.compress && session.has('COMPRESS=DEFLATE')) await session.run(compress(), call);
   }
 
   #byeAtGreeting(greeting: ImapStatus): ClosedError {
@@ -424,6 +456,243 @@ export class ImapClient implements AsyncDisposable {
             );
         }, reject);
     });
+  }
+
+  /** Changes flags: `{ add: ['\\Seen'] }`. */
+  store(messages: MessageSet, change: FlagChange, call: CallOptions = {}): Promise<StoreResult> {
+    return this.#session.run(store(messages, change), call);
+  }
+
+  /** Copies messages; resolves with their new UIDs where the server tells. */
+  copy(messages: MessageSet, mailbox: string, call: CallOptions = {}): Promise<CopiedUids | undefined> {
+    return this.#session.run(transfer('COPY', messages, mailbox), call);
+  }
+
+  /** Moves messages, by MOVE or by what comes closest; the result tells which. */
+  move(messages: MessageSet, mailbox: string, call: CallOptions = {}): Promise<MoveResult> {
+    return moveMessages(this.#session, messages, mailbox, call);
+  }
+
+  /** Removes what is marked \Deleted; with messages given, no others. */
+  async expunge(messages?: MessageSet, call: CallOptions = {}): Promise<ExpungeWay> {
+    if (messages !== undefined) return expungeOnly(this.#session, messages, call);
+    await this.#session.run(expunge(), call);
+    return 'EXPUNGE';
+  }
+
+  /** Finds messages, by UID. A charset that the server does not know is a ReplyError with the reason BADCHARSET, never an empty result. */
+  search(query: SearchQuery, options: SearchOptions & CallOptions = {}): Promise<SearchResult> {
+    const { signal, timeoutMs, ...rest } = options;
+    const asks = Object.values(rest).some((value) => value !== undefined && value !== false);
+    const extended = this.has('ESEARCH');
+    if (asks && !extended && (rest.save === true || rest.partial !== undefined || rest.update === true))
+      return Promise.reject(new UnsupportedError('the server does not offer ESEARCH', { protocol: 'IMAP' }));
+    if (rest.partial !== undefined && !this.has('PARTIAL') && !this.has('CONTEXT=SEARCH'))
+      return Promise.reject(new UnsupportedError('the server does not offer PARTIAL', { protocol: 'IMAP' }));
+    if (rest.update === true && !this.has('CONTEXT=SEARCH'))
+      return Promise.reject(new UnsupportedError('the server does not offer CONTEXT=SEARCH', { protocol: 'IMAP' }));
+    return this.#session.run(search(query, { ...rest, extended }), { signal, timeoutMs });
+  }
+
+  /** Ends the updates of searches, by their `tag`. */
+  cancelUpdate(tags: readonly string[], call: CallOptions = {}): Promise<void> {
+    return this.#session.run(cancelUpdate(tags), call);
+  }
+
+  /** Looks into several mailboxes at once. Needs MULTISEARCH. */
+  multiSearch(
+    scope: readonly SearchScope[],
+    query: SearchQuery,
+    call: CallOptions = {},
+  ): Promise<readonly MailboxMatches[]> {
+    return this.#session.run(multiSearch(scope, query), call);
+  }
+
+  /** UIDs in order, sorted by the server or here; the result tells which. */
+  sort(keys: readonly SortKey[], query: SearchQuery = {}, call: CallOptions = {}): Promise<SortResult> {
+    return sortedUids(this.#session, keys, query, call);
+  }
+
+  /** Threads of UIDs, made by the server or here; the result tells which. */
+  thread(
+    query: SearchQuery = {},
+    algorithm: 'REFERENCES' | 'ORDEREDSUBJECT' | 'REFS' = 'REFERENCES',
+    call: CallOptions = {},
+  ): Promise<ThreadResult> {
+    return threadedUids(this.#session, algorithm, query, call);
+  }
+
+  /** Adds a message. A source with `sizeBytes` is streamed, never held. */
+  async append(mailbox: string, message: ByteSource, options: AppendOptions & CallOptions = {}): Promise<AppendResult> {
+    const prepared = await sized(message, options, this.#session.connection.limits.messageBytes);
+    return this.#session.run(append(mailbox, [prepared]), { signal: options.signal, timeoutMs: options.timeoutMs });
+  }
+
+  /** Adds many messages, in as few round trips as the server allows. */
+  appendAll(
+    mailbox: string,
+    messages: Iterable<AppendMessage> | AsyncIterable<AppendMessage>,
+    call: CallOptions = {},
+  ): Promise<AppendAllResult> {
+    return appendAll(this.#session, mailbox, messages, call);
+  }
+
+  /** Puts a message together on the server. Needs CATENATE. */
+  catenate(
+    mailbox: string,
+    parts: readonly CatenatePart[],
+    flags: readonly string[] = [],
+    call: CallOptions = {},
+  ): Promise<AppendResult> {
+    return this.#session.run(catenate(mailbox, parts, flags), call);
+  }
+
+  /** Puts a message in the place of another. Needs REPLACE. */
+  async replace(
+    old: Uid,
+    mailbox: string,
+    message: ByteSource,
+    options: AppendOptions & CallOptions = {},
+  ): Promise<AppendResult> {
+    const prepared = await sized(message, options, this.#session.connection.limits.messageBytes);
+    return this.#session.run(replace(old, mailbox, prepared), { signal: options.signal, timeoutMs: options.timeoutMs });
+  }
+
+  /** Waits for news, for as long as the loop runs. Other commands may be given meanwhile. Where there is no IDLE, the server is asked. */
+  idle(options: IdleOptions = {}): AsyncGenerator<ImapEvent, void, undefined> {
+    return idleEvents(this.#session, options);
+  }
+
+  /**
+   * Selects a mailbox and keeps it selected until released: others who ask wait for their turn. TimeoutError names who holds it. A lock given
+   * out twice, or back twice, is not possible.
+   */
+  lock(
+    mailbox: string,
+    options: SelectOptions & { readonly readOnly?: boolean | undefined } & CallOptions = {},
+  ): Promise<MailboxLock> {
+    const { timeoutMs, signal, readOnly = false, ...rest } = options;
+    const isOpen = (): boolean =>
+      this.mailbox?.name === mailbox && this.mailbox.readOnly === readOnly && Object.keys(rest).length === 0;
+    return this.#locks.acquire(
+      mailbox,
+      async () =>
+        isOpen()
+          ? undefined
+          : readOnly
+            ? this.examine(mailbox, { ...rest, signal })
+            : this.select(mailbox, { ...rest, signal }),
+      { timeoutMs, signal },
+    );
+  }
+
+  // ---- extensions
+
+  /** Compresses the conversation from here on. Needs COMPRESS=DEFLATE. */
+  compress(call: CallOptions = {}): Promise<void> {
+    return this.#session.run(compress(), call);
+  }
+
+  getQuota(root: string, call: CallOptions = {}): Promise<Quota> {
+    return this.#session.run(getQuota(root), call);
+  }
+
+  /** The quotas that a mailbox counts towards. */
+  getQuotaRoot(mailbox: string, call: CallOptions = {}): Promise<readonly Quota[]> {
+    return this.#session.run(getQuotaRoot(mailbox), call);
+  }
+
+  setQuota(root: string, limits: Readonly<Record<string, number>>, call: CallOptions = {}): Promise<Quota | undefined> {
+    return this.#session.run(setQuota(root, limits), call);
+  }
+
+  getAcl(mailbox: string, call: CallOptions = {}): Promise<ReadonlyMap<string, string>> {
+    return this.#session.run(getAcl(mailbox), call);
+  }
+
+  setAcl(mailbox: string, identifier: string, rights: string, call: CallOptions = {}): Promise<void> {
+    return this.#session.run(setAcl(mailbox, identifier, rights), call);
+  }
+
+  deleteAcl(mailbox: string, identifier: string, call: CallOptions = {}): Promise<void> {
+    return this.#session.run(deleteAcl(mailbox, identifier), call);
+  }
+
+  listRights(
+    mailbox: string,
+    identifier: string,
+    call: CallOptions = {},
+  ): Promise<{ readonly required: string; readonly optional: readonly string[] }> {
+    return this.#session.run(listRights(mailbox, identifier), call);
+  }
+
+  myRights(mailbox: string, call: CallOptions = {}): Promise<string> {
+    return this.#session.run(myRights(mailbox), call);
+  }
+
+  /** Annotations of a mailbox, or, with '', of the server. */
+  getMetadata(
+    mailbox: string,
+    entries: readonly string[],
+    options: MetadataOptions & CallOptions = {},
+  ): Promise<ReadonlyMap<string, string | null>> {
+    return this.#session.run(getMetadata(mailbox, entries, options), options);
+  }
+
+  setMetadata(
+    mailbox: string,
+    entries: Readonly<Record<string, string | null>>,
+    call: CallOptions = {},
+  ): Promise<void> {
+    return this.#session.run(setMetadata(mailbox, entries), call);
+  }
+
+  /** Asks to hear of changes in mailboxes that are not selected; they come as events. Needs NOTIFY. */
+  notify(
+    groups: readonly NotifyGroup[] | null,
+    options: { readonly status?: boolean | undefined } & CallOptions = {},
+  ): Promise<void> {
+    return this.#session.run(notify(groups, options.status), options);
+  }
+
+  language(tags: readonly string[] = [], call: CallOptions = {}): Promise<readonly string[]> {
+    return this.#session.run(language(tags), call);
+  }
+
+  comparator(names: readonly string[] = [], call: CallOptions = {}): Promise<string | undefined> {
+    return this.#session.run(comparator(names), call);
+  }
+
+  generateUrlAuth(urls: readonly string[], call: CallOptions = {}): Promise<readonly string[]> {
+    return this.#session.run(generateUrlAuth(urls), call);
+  }
+
+  resetKey(mailbox: string, call: CallOptions = {}): Promise<void> {
+    return this.#session.run(resetKey(mailbox), call);
+  }
+
+  urlFetch(urls: readonly string[], call: CallOptions = {}): Promise<ReadonlyMap<string, Uint8Array | null>> {
+    return this.#session.run(urlFetch(urls), call);
+  }
+
+  /** Back to the state before the login. Needs UNAUTHENTICATE. */
+  async unauthenticate(call: CallOptions = {}): Promise<void> {
+    const session = this.#session;
+    await session.run(unauthenticate(), call);
+    session.deselect();
+    session.state = 'greeted';
+    session.enabled.clear();
+    session.dropCapabilities();
+    await session.run(capability(), call);
+  }
+
+  /** Logs in with other credentials, after `unauthenticate` or on a connection that was made without. */
+  async login(credentials: Credentials, call: CallOptions = {}): Promise<void> {
+    const session = this.#session;
+    session.capabilitiesStale = true;
+    await logIn(session, this.#target, credentials, call);
+    session.state = 'authenticated';
+    if (session.capabilitiesStale) await session.run(capability(), call);
   }
 }
 

@@ -19,6 +19,8 @@ export interface CommandContext {
   /** Mailbox names are UTF-8 on the wire. */
   readonly utf8Names: boolean;
   readonly tag: string;
+  /** Largest message that the server takes, where it says so. */
+  readonly appendLimit: number | undefined;
   /** Capabilities of the last CAPABILITY, before implications. */
   setCapabilities(words: readonly string[]): void;
   setEnabled(words: readonly string[]): void;

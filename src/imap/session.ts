@@ -70,6 +70,7 @@ const implied = {
   'UTF8=ONLY': ['UTF8=ACCEPT'],
   'LITERAL+': ['LITERAL-'],
   'SORT=DISPLAY': ['SORT'],
+  METADATA: ['METADATA-SERVER'],
 };
 /** How much of a literal that nobody wants is read on, to keep the connection. */
 const DRAIN_BYTES = 1024 * 1024;
@@ -119,6 +120,10 @@ export class ImapSession {
   #makeContext(): CommandContext {
     const isUtf8 = (): boolean => this.utf8;
     const currentTag = (): string => this.#current?.tag ?? '';
+    const appendLimit = (): number | undefined => {
+      const limit = Number(this.capabilities.parameters('APPENDLIMIT')?.[0] ?? Number.NaN);
+      return Number.isSafeInteger(limit) ? limit : undefined;
+    };
     return {
       has: (capability) => this.has(capability),
       get utf8Names() {
@@ -126,6 +131,9 @@ export class ImapSession {
       },
       get tag() {
         return currentTag();
+      },
+      get appendLimit() {
+        return appendLimit();
       },
       setCapabilities: (words) => this.setCapabilities(words),
       setEnabled: (words) => {
@@ -380,6 +388,7 @@ export class ImapSession {
         );
       entry.tag = `${this.#tagPrefix}${++this.#tagNumber}`;
       const writer = new CommandWriter(this.#encodeContext()).word(entry.tag).word(command.verb);
+      this.#current = entry;
       command.encode?.(writer, this.#context);
       parts = writer.end();
     } catch (error) {

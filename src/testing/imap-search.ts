@@ -34,7 +34,7 @@ const dayOf = (date: Date): number => Math.floor(date.getTime() / DAY_MS);
 /** True when the number is one of the set; `*` is the last. */
 export function inRanges(ranges: readonly NumberRange[], number: number, last: number): boolean {
   return ranges.some(([from, to]) => {
-    const [start, end] = [Math.min(from, last), to === Number.POSITIVE_INFINITY ? last : to];
+    const [start, end] = [from === Number.POSITIVE_INFINITY ? last : from, to === Number.POSITIVE_INFINITY ? last : to];
     return number >= Math.min(start, end) && number <= Math.max(start, end);
   });
 }
@@ -127,7 +127,7 @@ function readKey(reader: ImapReader, saved: ReadonlySet<number>): Criterion {
     case 'SENTON':
     case 'SENTSINCE':
       return compareDay(key.slice(4), day(), ({ message }) =>
-        parseDate(messageOf(message.raw).headers.field('date')?.value ?? ''),
+        sentDay(messageOf(message.raw).headers.field('date')?.value ?? ''),
       );
     case 'SAVEDBEFORE':
     case 'SAVEDON':
@@ -184,6 +184,15 @@ function inField(name: string, value: string): Criterion {
     if (wanted === '') return headers.has(name);
     return headers.getAll(name).some((each) => each.toLowerCase().includes(wanted));
   };
+}
+
+/** The day that the Date field names, whatever its zone. */
+function sentDay(text: string): Date | null {
+  const date = parseDate(text);
+  const zone = /([+-])(\d{2})(\d{2})\s*(?:\(|$)/.exec(text);
+  if (date === null || zone === null) return date;
+  const minutes = Number(zone[2]) * 60 + Number(zone[3]);
+  return new Date(date.getTime() + (zone[1] === '-' ? -1 : 1) * minutes * 60_000);
 }
 
 function compareDay(how: string, day: number, dateOf: (candidate: Candidate) => Date | null): Criterion {

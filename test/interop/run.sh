@@ -9,6 +9,8 @@ need() { command -v "$1" >/dev/null 2>&1 || [ -x "/usr/sbin/$1" ] || missing+=("
 need postfix postfix
 need dovecot dovecot-core
 [ -e /usr/lib/dovecot/pop3 ] || missing+=(dovecot-pop3d)
+[ -e /usr/lib/dovecot/imap ] || missing+=(dovecot-imapd)
+need mbsync isync
 need swaks swaks
 need vsftpd vsftpd
 need lftp lftp
