@@ -417,8 +417,10 @@ export class ImapClient implements AsyncDisposable {
     section = '',
     options: CallOptions & { readonly binary?: boolean | undefined } = {},
   ): Promise<ByteStream> {
-    const { size } = sizeOf(message);
-    if (size !== 1) return Promise.reject(new UsageError('download takes one message'));
+    const { byUid, set: named } = resolveSet(message);
+    const set = byUid ? named : undefined;
+    const wanted = `${options.binary === true ? 'BINARY' : 'BODY'}[${section.toUpperCase()}]`;
+    if (sizeOf(message).size !== 1) return Promise.reject(new UsageError('download takes one message'));
     const session = this.#session;
     return new Promise((resolve, reject) => {
       let begun = false;
@@ -431,14 +433,15 @@ export class ImapClient implements AsyncDisposable {
       session
         .run(
           fetch(message, query, {
-            literal(_item, sizeBytes) {
-              if (begun) return undefined;
+            literal({ section: item, uid, sizeBytes }) {
+              // Another message, or a section that nobody asked for, is not this stream's.
+              if (begun || item !== wanted || (uid !== undefined && set?.has(uid) === false)) return undefined;
               const sink = new LiteralStream(session);
               begin(new ByteStream(sink, sizeBytes));
               return sink;
             },
             message(fetched) {
-              const [only] = fetched.sections;
+              const only = fetched.sections.find((each) => each.item === wanted);
               // QUIRK(several servers): short sections come as quoted strings.
               if (!begun && only?.bytes != null) begin(new ByteStream(once(only.bytes), only.bytes.length));
             },

@@ -13,6 +13,16 @@ export interface LiteralSink {
   fail(error: Error): void;
 }
 
+/** A literal of a FETCH response, before its first byte. */
+export interface AnnouncedLiteral {
+  readonly sizeBytes: number;
+  /** 'BODY[1]'; undefined where it is another string of the response. */
+  readonly section: string | undefined;
+  /** Of its message, where the server named it before the literal. */
+  readonly uid: number | undefined;
+  readonly sequence: number;
+}
+
 /** What a command may ask of its session. */
 export interface CommandContext {
   has(capability: string): boolean;
@@ -56,7 +66,7 @@ export interface ImapCommand<T> {
   /** An untagged status with a code. */
   status?(status: ImapStatus): void;
   /** A literal of a FETCH response is about to come; undefined has it held. */
-  literal?(section: string | undefined, sizeBytes: number): LiteralSink | undefined;
+  readonly literal?: ((announced: AnnouncedLiteral) => LiteralSink | undefined) | undefined;
   /** The server asks for more: the answer, without line end, or undefined when there is nothing to say. SASL, IDLE. */
   continuation?(text: string): Promise<Uint8Array> | undefined;
   /** The result. Only for OK, unless `accepts` says more. */

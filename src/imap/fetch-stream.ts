@@ -7,6 +7,8 @@ const HELD_BYTES = 4 * 1024 * 1024;
 /** What a message without bodies counts as. */
 const MESSAGE_BYTES = 1000;
 
+const discard: LiteralSink = { push: () => undefined, fail: () => undefined };
+
 const END: IteratorResult<FetchedMessage, undefined> = { done: true, value: undefined };
 
 /**
@@ -24,6 +26,8 @@ export class FetchStream implements AsyncIterableIterator<FetchedMessage, undefi
   #left = false;
   #failure: Error | undefined;
   readonly #onRead: () => void;
+  /** Set once the reader has gone. */
+  literal: (() => LiteralSink) | undefined = undefined;
 
   constructor(onRead: () => void) {
     this.#onRead = onRead;
@@ -39,11 +43,6 @@ export class FetchStream implements AsyncIterableIterator<FetchedMessage, undefi
     }
     this.#messages.push(message);
     this.#heldBytes += sizeOf(message);
-  }
-
-  // What nobody will read is not kept.
-  literal(): LiteralSink | undefined {
-    return this.#left ? { push: () => undefined, fail: () => undefined } : undefined;
   }
 
   full(): boolean {
@@ -87,6 +86,8 @@ export class FetchStream implements AsyncIterableIterator<FetchedMessage, undefi
 
   return(): Promise<IteratorResult<FetchedMessage, undefined>> {
     this.#left = true;
+    // What nobody will read is not kept.
+    this.literal = () => discard;
     this.#messages = [];
     this.#next = this.#heldBytes = 0;
     this.#onRead();

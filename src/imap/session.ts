@@ -17,7 +17,7 @@ import { Deadline, formatMs } from '../socket/deadlines.ts';
 import type { WirePart } from '../wire/arguments.ts';
 import { iterateBytes } from '../wire/byte-stream.ts';
 import { Capabilities } from '../wire/capabilities.ts';
-import type { CommandContext, ImapCommand, ImapState, LiteralSink } from './command.ts';
+import type { AnnouncedLiteral, CommandContext, ImapCommand, ImapState, LiteralSink } from './command.ts';
 import { type CommandPart, CommandWriter, type EncodeContext } from './codec/command.ts';
 import { type FetchedMessage, announcedSection, readFetched, readFlags } from './codec/fetched.ts';
 import type { FrameEvent, ImapFramer, LiteralStart } from './codec/framer.ts';
@@ -505,13 +505,24 @@ export class ImapSession {
     return sink.push(event.bytes, event.last);
   }
 
-  #announce(start: LiteralStart): void {
+  #announce({ line, sizeBytes }: LiteralStart): void {
     const head = this.#framer.lines[0] as string;
-    const match = /^\* ([0-9]{1,10}) FETCH /i.exec(head);
-    if (match === null) return;
-    const section = announcedSection(start.line);
     for (const { command } of this.#inFlight) {
-      const sink = command.literal?.(section, start.sizeBytes);
+      if (command.literal === undefined) continue;
+      const match = /^\* ([0-9]{1,10}) FETCH /i.exec(head);
+      if (match === null) return;
+      const announced: AnnouncedLiteral = {
+        sizeBytes,
+        sequence: Number(match[1]),
+        get section() {
+          return announcedSection(line);
+        },
+        get uid() {
+          const uid = /[( ]UID ([0-9]{1,10})[ )]/i.exec(head);
+          return uid === null ? undefined : Number(uid[1]);
+        },
+      };
+      const sink = command.literal(announced);
       if (sink === undefined) continue;
       this.#sink = sink;
       this.#framer.stream();
@@ -674,7 +685,7 @@ export class ImapSession {
         try {
           if (entry.command.data?.(data, this.#context) !== false) return;
         } catch (error) {
-          if (!(error instanceof ProtocolError)) throw error;
+          if (!(error instanceof ProtocolError || error instanceof LimitError)) throw error;
           // Framing is safe: only this command cannot be told its answer.
           entry.flaw ??= addContext(error, { command: entry.shown, reusable: true });
           return;
@@ -856,9 +867,12 @@ export class ImapSession {
   }
 
   #closedError(): Error {
-    return new ClosedError('the IMAP connection is closed', {
+    const cause = this.#failure ?? this.connection.failure;
+    const why = cause === undefined || cause instanceof ClosedError ? '' : `: ${messageOf(cause)}`;
+    return new ClosedError(`the IMAP connection is closed${why}`, {
       protocol: 'IMAP',
-      cause: this.#failure ?? this.connection.failure,
+      reason: cause instanceof PostwireError ? cause.reason : undefined,
+      cause,
     });
   }
 

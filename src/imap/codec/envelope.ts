@@ -1,47 +1,88 @@
 import { type Address, decodeHeader, parseDate } from '../../mime/index.ts';
 import { type ImapReader, fromLatin1 } from './reader.ts';
 
-/** The header of a message as the server parsed it. Names and the subject are decoded. @see RFC 9051 section 7.5.2 */
+/** One entry of an address list as it stands. */
+interface RawAddress {
+  readonly name: string | null;
+  readonly mailbox: string | null;
+  readonly host: string | null;
+}
+
+/** Its address lists, in the order of the wire. */
+const LISTS = 6;
+const [FROM, SENDER, REPLY_TO, TO, CC, BCC] = [0, 1, 2, 3, 4, 5] as const;
+
+/**
+ * The header of a message as the server parsed it. It is taken apart when it comes, and decoded (encoded-words, dates) when it is asked
+ * for. @see RFC 9051 section 7.5.2
+ */
 export class Envelope {
   /** The Date field as it stands; null where there is none. `date` is the moment. */
   readonly dateText: string | null;
-  readonly subject: string | null;
-  readonly from: readonly Address[];
-  readonly sender: readonly Address[];
-  readonly replyTo: readonly Address[];
-  readonly to: readonly Address[];
-  readonly cc: readonly Address[];
-  readonly bcc: readonly Address[];
-  /** With its angle brackets. */
   readonly inReplyTo: string | null;
+  /** With its angle brackets. */
   readonly messageId: string | null;
+  readonly #rawSubject: string | null;
+  readonly #lists: readonly (readonly RawAddress[])[];
+  #subject: string | null | undefined;
+  readonly #addresses: (readonly Address[] | undefined)[] = [];
 
   /** @internal */
   constructor(reader: ImapReader) {
-    this.dateText = item(reader);
-    this.subject = decoded(item(reader));
-    this.from = addresses(reader);
-    this.sender = addresses(reader);
-    this.replyTo = addresses(reader);
-    this.to = addresses(reader);
-    this.cc = addresses(reader);
-    this.bcc = addresses(reader);
-    this.inReplyTo = item(reader);
-    this.messageId = item(reader);
+    this.dateText = reader.listString();
+    this.#rawSubject = reader.listString();
+    const lists: (readonly RawAddress[])[] = [];
+    for (let list = 0; list < LISTS; list++) lists.push(readList(reader));
+    this.#lists = lists;
+    this.inReplyTo = reader.listString();
+    this.messageId = reader.listString();
   }
 
   /** The moment of the Date field; null where there is none, or it cannot be read. */
   get date(): Date | null {
-    return this.dateText === null ? null : parseDate(this.dateText);
+    const { dateText } = this;
+    return dateText === null ? null : parseDate(dateText);
+  }
+  /** Decoded. */
+  get subject(): string | null {
+    this.#subject ??= decoded(this.#rawSubject);
+    return this.#subject;
+  }
+  get from(): readonly Address[] {
+    return this.#list(FROM);
+  }
+  get sender(): readonly Address[] {
+    return this.#list(SENDER);
+  }
+  get replyTo(): readonly Address[] {
+    return this.#list(REPLY_TO);
+  }
+  get to(): readonly Address[] {
+    return this.#list(TO);
+  }
+  get cc(): readonly Address[] {
+    return this.#list(CC);
+  }
+  get bcc(): readonly Address[] {
+    return this.#list(BCC);
   }
 
   toJSON(): Record<string, unknown> {
-    const { dateText: _, ...rest } = this;
-    return { date: this.date, ...rest };
+    const { date, subject, from, sender, replyTo, to, cc, bcc, inReplyTo, messageId } = this;
+    return { date, subject, from, sender, replyTo, to, cc, bcc, inReplyTo, messageId };
+  }
+
+  #list(field: number): readonly Address[] {
+    let list = this.#addresses[field];
+    if (list === undefined) {
+      list = addresses(this.#lists[field] as readonly RawAddress[]);
+      this.#addresses[field] = list;
+    }
+    return list;
   }
 }
 
-const NO_ADDRESSES: readonly Address[] = [];
+const NO_ADDRESSES: readonly RawAddress[] = [];
 
 /** An envelope, or null for NIL or for what is none. */
 export function readEnvelope(reader: ImapReader): Envelope | null {
@@ -55,45 +96,47 @@ export function readEnvelope(reader: ImapReader): Envelope | null {
   return envelope;
 }
 
-/** The next string of a list, or null where it is NIL or the list has ended early. */
-function item(reader: ImapReader): string | null {
-  reader.spaces();
-  return reader.peek() === 41 ? null : reader.nstringLatin1();
-}
-
 const encoded = /=\?|[\u0080-\u00ff]/;
 
 function decoded(text: string | null): string | null {
   return text === null || !encoded.test(text) ? text : decodeHeader(fromLatin1(text));
 }
 
-// (name route mailbox host); a group begins with a NIL host and ends with a NIL mailbox.
-function addresses(reader: ImapReader): readonly Address[] {
+// "(" 1*("(" name SP route SP mailbox SP host ")") ")" / NIL
+function readList(reader: ImapReader): readonly RawAddress[] {
   reader.spaces();
   if (!reader.open()) {
     if (reader.peek() !== 41) reader.skipValue();
     return NO_ADDRESSES;
   }
-  const list: Address[] = [];
-  let group: { name: string; address: string; group: Address[] } | undefined;
+  const list: RawAddress[] = [];
   while (!reader.close()) {
     if (!reader.open()) {
       reader.skipValue();
       continue;
     }
-    const name = decoded(item(reader));
-    item(reader);
-    const mailbox = item(reader);
-    const host = item(reader);
+    const name = reader.listString();
+    reader.listString();
+    const mailbox = reader.listString();
+    list.push({ name, mailbox, host: reader.listString() });
     while (!reader.close()) reader.skipValue();
+  }
+  return list;
+}
+
+/** A group begins with a NIL host and ends with a NIL mailbox. */
+function addresses(raw: readonly RawAddress[]): readonly Address[] {
+  const list: Address[] = [];
+  let group: Address[] | undefined;
+  for (const { name, mailbox, host } of raw) {
     if (host === null && name === null && mailbox === null) group = undefined;
     else if (host === null && mailbox !== null && name === null) {
-      group = { name: decoded(mailbox) as string, address: '', group: [] };
-      list.push(group);
+      group = [];
+      list.push({ name: decoded(mailbox) as string, address: '', group });
     } else {
       // QUIRK(Dovecot, Courier): a missing host or mailbox is written as MISSING_DOMAIN or as NIL.
       const address = mailbox === null ? '' : host === null || host === '' ? mailbox : `${mailbox}@${host}`;
-      (group?.group ?? list).push({ name: name ?? '', address: fromLatin1(address) });
+      (group ?? list).push({ name: decoded(name) ?? '', address: fromLatin1(address) });
     }
   }
   return list;

@@ -52,7 +52,7 @@ export const responseFramer = (limits: FrameLimits): ImapFramer =>
 export function parseResponse({ reader }: Frame): ImapResponse {
   const line = reader.text;
   const first = line.charCodeAt(0);
-  if (first === 42 && line.charCodeAt(1) === 32) return untagged(reader);
+  if (first === 42) return untagged(reader);
   if (first === 43) return { kind: 'continue', text: fromLatin1(line.slice(line.charCodeAt(1) === 32 ? 2 : 1)) };
   const match = /^([^\s"(){*+]{1,100}) +(OK|NO|BAD|BYE)(?: (.*))?$/is.exec(line.replace(/\0+$/, ''));
   if (match === null)
@@ -61,6 +61,7 @@ export function parseResponse({ reader }: Frame): ImapResponse {
 }
 
 function untagged(reader: ImapReader): ImapResponse {
+  if (reader.text.charCodeAt(1) !== 32) return { kind: 'data', name: 'MALFORMED', number: undefined, reader };
   reader.at = 2;
   let number: number | undefined;
   const code = reader.peek();

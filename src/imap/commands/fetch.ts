@@ -1,6 +1,6 @@
 import { UsageError } from '../../errors.ts';
 import { checkOptions } from '../../wire/arguments.ts';
-import type { ImapCommand, LiteralSink } from '../command.ts';
+import type { AnnouncedLiteral, ImapCommand, LiteralSink } from '../command.ts';
 import type { CommandWriter } from '../codec/command.ts';
 import type { FetchedMessage } from '../codec/fetched.ts';
 import { isAtom } from '../codec/reader.ts';
@@ -146,7 +146,7 @@ function fieldNames(names: readonly string[]): string {
 /** What a FETCH does with what it gets. */
 export interface FetchReceiver {
   message(message: FetchedMessage): void;
-  literal?(section: string | undefined, sizeBytes: number): LiteralSink | undefined;
+  readonly literal?: ((announced: AnnouncedLiteral) => LiteralSink | undefined) | undefined;
   full?(): boolean;
   fail?(error: Error): void;
   done?(): void;
@@ -182,7 +182,9 @@ export function fetch(messages: MessageSet, query: FetchQuery, receiver: FetchRe
       receiver.message(message);
       return true;
     },
-    literal: (section, sizeBytes) => receiver.literal?.(section, sizeBytes),
+    get literal() {
+      return receiver.literal;
+    },
     full: () => receiver.full?.() === true,
     fail: (error) => receiver.fail?.(error),
     done: () => receiver.done?.(),

@@ -1,4 +1,4 @@
-import { UsageError } from '../../errors.ts';
+import { ProtocolError, UsageError } from '../../errors.ts';
 import type { ImapCommand } from '../command.ts';
 import type { FetchedMessage } from '../codec/fetched.ts';
 import { UidSet, parseRanges, resolveSet, type MessageSet } from '../codec/sequence-set.ts';
@@ -6,6 +6,8 @@ import type { MailboxState } from '../mailbox-state.ts';
 import type { ImapSession } from '../session.ts';
 
 export interface SelectOptions {
+  /** UIDs that are kept from before belong to this UIDVALIDITY: ProtocolError when it is another now. */
+  readonly uidValidity?: number | undefined;
   /** Ask for mod-sequences (CONDSTORE). Default: where the server has them. */
   readonly condStore?: boolean | undefined;
   /** What is known from before: the answer tells what has changed since. Needs QRESYNC, enabled. @see RFC 7162 section 3.2.5 */
@@ -69,7 +71,19 @@ export function select(
       return true;
     },
     fail: () => session.deselect(),
-    done: (status) => ({ state: session.endSelect(status), vanished: new UidSet(vanished), changed }),
+    done(status) {
+      const state = session.endSelect(status);
+      if (options.uidValidity !== undefined && state.uidValidity !== options.uidValidity)
+        throw new ProtocolError(
+          `the UIDVALIDITY of ${mailbox} is ${state.uidValidity ?? 'unknown'}, no longer ${options.uidValidity}: UIDs that were kept mean other messages now`,
+          {
+            protocol: 'IMAP',
+            reason: 'UIDVALIDITY_CHANGED',
+            reusable: true,
+          },
+        );
+      return { state, vanished: new UidSet(vanished), changed };
+    },
   };
 }
 
