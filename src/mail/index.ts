@@ -14,3 +14,5 @@ export { type DkimSignOptions, dkimSign } from './dkim/sign.ts';
 export { type DkimResult, type DkimStatus, type DkimVerifyOptions, dkimVerify } from './dkim/verify.ts';
 export type { DkimCanonicalization } from './dkim/canonical.ts';
 export type { TxtResolver } from '../socket/txt-records.ts';
+export { type MailboxOptions, openMailbox } from './mailbox.ts';
+export { type FlagSetting, type Mailbox, MailboxMessage, type MailboxQuery } from './mailbox-message.ts';

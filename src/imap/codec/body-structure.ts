@@ -1,4 +1,4 @@
-import { decodeHeader } from '../../mime/index.ts';
+import { decodeHeader } from '../../mime/decode-header.ts';
 import { Envelope, readEnvelope } from './envelope.ts';
 import { type ImapReader, type ImapValue } from './reader.ts';
 

@@ -1,4 +1,6 @@
-import { type Address, decodeHeader, parseDate } from '../../mime/index.ts';
+import type { Address } from '../../mime/address.ts';
+import { decodeHeader } from '../../mime/decode-header.ts';
+import { parseDate } from '../../mime/parse-date.ts';
 import { type ImapReader, fromLatin1 } from './reader.ts';
 
 /** One entry of an address list as it stands. */

@@ -1,4 +1,4 @@
-import { baseSubject } from '../../mime/index.ts';
+import { baseSubject } from '../../mime/base-subject.ts';
 
 /** What sorting and threading look at. */
 export interface MessageFacts {
