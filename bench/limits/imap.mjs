@@ -40,9 +40,8 @@ export function open(port, user = 'user', password = 'pass') {
       wanted = undefined;
       finish(tail);
     });
-    finish = async () => {
-      await session.ask(`LOGIN ${user} ${password}`);
-      resolve(session);
+    finish = () => {
+      void session.ask(`LOGIN ${user} ${password}`).then(() => resolve(session));
     };
   });
 }

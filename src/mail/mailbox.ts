@@ -21,8 +21,8 @@ export async function openMailbox(url: string | undefined, options: MailboxOptio
       'the mailbox is not given; expected a URL such as imaps://user:password@host/INBOX (is the environment variable set?)',
     );
   const scheme = /^([a-z0-9+.-]+):/i.exec(url)?.[1]?.toLowerCase();
-  if (scheme?.startsWith('imap') === true) return openImapMailbox(url, options as ImapOptions);
-  if (scheme?.startsWith('pop3') === true) return openPop3Mailbox(url, options as Pop3Options);
+  if (scheme?.startsWith('imap') === true) return openImapMailbox(url, options);
+  if (scheme?.startsWith('pop3') === true) return openPop3Mailbox(url, options);
   throw new UnsupportedError(
     `${scheme ?? 'this'}: is not a mailbox that can be opened; use imap://, imaps://, pop3:// or pop3s://`,
   );

@@ -149,19 +149,6 @@ function command(
     done(_, context) {
       tag = context.tag;
       const set = new UidSet(found.ranges);
-      if (extended) {
-        // QUIRK(servers that answer RETURN by SEARCH): what they left out follows from the list.
-        const { count = found.ranges.length > 0 ? set.size : 0, min, max } = found;
-        return {
-          uids: set,
-          order: found.ranges,
-          count,
-          min: min as Uid | undefined,
-          max: max as Uid | undefined,
-          highestModSeq: found.modSeq,
-          tag,
-        };
-      }
       let [min, max] = [Number.POSITIVE_INFINITY, 0];
       for (const [from, to] of found.ranges) {
         min = Math.min(min, from);
@@ -171,9 +158,10 @@ function command(
       return {
         uids: set,
         order: found.ranges,
-        count: set.size,
-        min: any ? (min as Uid) : undefined,
-        max: any ? (max as Uid) : undefined,
+        // What the server left out follows from the list, where there is one.
+        count: found.count ?? (any || !extended || options.only === undefined ? set.size : undefined),
+        min: (found.min ?? (any ? min : undefined)) as Uid | undefined,
+        max: (found.max ?? (any ? max : undefined)) as Uid | undefined,
         highestModSeq: found.modSeq,
         tag,
       };
