@@ -530,7 +530,9 @@ describe('IMAP, hostile', () => {
     }
     for (const parts of [['Subject: x\r\n'], ['Subject: x\r\n', 'y'.repeat(100)], ['Sub', new Error('disk')]]) {
       await using both = await pair();
-      await expect(both.client.append('INBOX', chunks(...parts), { sizeBytes: 20 })).rejects.toThrow(/of the 20|20 bytes|disk/);
+      await expect(both.client.append('INBOX', chunks(...parts), { sizeBytes: 20 })).rejects.toThrow(
+        /of the 20|20 bytes|disk/,
+      );
       expect(both.client.connection.open).toBe(false);
       expect(both.server.folder('INBOX')?.messages.length).toBe(2);
     }
