@@ -5,7 +5,7 @@ const PLAIN = /^[\u0020-\u0025\u0027-\u007e]*$/;
 /** A mailbox name in modified UTF-7: printable ASCII as it is, `&` as `&-`, the rest in base64 of UTF-16. @see RFC 3501 section 5.1.3 */
 export function encodeUtf7(name: string): string {
   if (PLAIN.test(name)) return name;
-  if (name.startsWith(RAW) && /^[\u0001-\u00ff]*$/.test(name.slice(1))) return name.slice(1);
+  if (name.startsWith(RAW) && /^[\u0000-\u00ff]*$/.test(name.slice(1))) return name.slice(1);
   return name.replace(/&|[^\u0020-\u007e]+/g, (run) => (run === '&' ? '&-' : `&${encodeRun(run)}-`));
 }
 
