@@ -1,7 +1,7 @@
 import { ClosedError, ProtocolError, ReplyError, TlsError, UnsupportedError, UsageError } from '../errors.ts';
 import type { Credentials } from '../sasl/index.ts';
 import type { CallOptions, CloseReason, Connection } from '../socket/connection.ts';
-import { dial } from '../socket/dial.ts';
+import { dialServer } from '../socket/target.ts';
 import { type ByteSource, ByteStream } from '../wire/byte-stream.ts';
 import type { Capabilities } from '../wire/capabilities.ts';
 import type { ImapCommand, ImapState } from './command.ts';
@@ -82,12 +82,7 @@ export class ImapClient implements AsyncDisposable {
   /** Connects, begins TLS unless told not to, and logs in when a user is given. Rejects with nothing left open. */
   static async connect(target: ImapTarget | undefined, options: ImapOptions = {}): Promise<ImapClient> {
     const resolved = resolveImapTarget(target, options);
-    const { endpoint, tls } = resolved;
-    const { host, port, path } = endpoint;
-    const connection = await dial(
-      { protocol: 'IMAP', host, port, path, implicitTls: endpoint.tls === 'implicit', tls },
-      resolved.dial,
-    );
+    const connection = await dialServer(resolved, 'IMAP');
     const client = new ImapClient(connection, resolved);
     try {
       await client.#open({ signal: resolved.dial.signal });
@@ -100,10 +95,8 @@ export class ImapClient implements AsyncDisposable {
 
   async #open(call: CallOptions): Promise<void> {
     const session = this.#session;
-    const { connection } = session;
     const { endpoint, credentials } = this.#target;
-    const timeoutMs = Math.max(1, Math.min(connection.timeouts.greetingMs, connection.connectBy - performance.now()));
-    const greeting = await session.start({ ...call, timeoutMs });
+    const greeting = await session.start(call);
     this.#greeting = greeting.text;
     if (greeting.status === 'BYE') throw this.#byeAtGreeting(greeting);
     const { code } = greeting;
@@ -139,11 +132,11 @@ export class ImapClient implements AsyncDisposable {
   /** What is said once after the login: who we are, extensions, compression. */
   async #greetBack(call: CallOptions): Promise<void> {
     const session = this.#session;
-    const { clientId, enable: wanted } = this.#target;
+    const { clientId, enable: wanted = [], compress: wantsCompression = false } = this.#target.given;
     if (clientId !== undefined && session.has('ID')) await session.run(id(clientId), call);
     const offered = wanted.filter((name) => session.has(name));
     if (offered.length > 0 && session.has('ENABLE')) await session.run(enable(offered), call);
-    if (this.#target.compress && session.has('COMPRESS=DEFLATE')) await session.run(compress(), call);
+    if (wantsCompression && session.has('COMPRESS=DEFLATE')) await session.run(compress(), call);
   }
 
   #byeAtGreeting(greeting: ImapStatus): ClosedError {

@@ -14,6 +14,7 @@ import {
 } from '../errors.ts';
 import { type CallOptions, type Connection, checkCall } from '../socket/connection.ts';
 import { Deadline, formatMs } from '../socket/deadlines.ts';
+import { readGreeting } from '../socket/greeting.ts';
 import type { WirePart } from '../wire/arguments.ts';
 import { iterateBytes } from '../wire/byte-stream.ts';
 import { Capabilities } from '../wire/capabilities.ts';
@@ -199,7 +200,7 @@ export class ImapSession {
   start(options: CallOptions): Promise<ImapStatus> {
     return new Promise((resolve, reject) => {
       this.#greet = { resolve, reject };
-      void this.#pump({ ...options, phase: 'greeting' });
+      void this.#pump(options);
     });
   }
 
@@ -289,6 +290,18 @@ export class ImapSession {
   /** Bytes of the literal being read that are yet to come. */
   get literalLeftBytes(): number {
     return this.#sink === undefined ? 0 : this.#framer.leftBytes;
+  }
+
+  #lender: object | undefined;
+
+  /** True when this reader, and no other, may have its chunks lent. */
+  claimLending(reader: object): boolean {
+    this.#lender ??= reader;
+    return this.#lender === reader;
+  }
+
+  releaseLending(reader: object): void {
+    if (this.#lender === reader) this.#lender = undefined;
   }
 
   /** The reader of a literal has gone: what is left is dropped, or with it the connection. */
@@ -462,11 +475,11 @@ export class ImapSession {
 
   // ---- reading
 
-  async #pump(greeting: CallOptions & { phase: 'greeting' }): Promise<void> {
+  async #pump(call: CallOptions): Promise<void> {
     const { connection } = this;
     const decode = this.#framer.decode;
     try {
-      let event: FrameEvent | undefined = await connection.read(decode, greeting);
+      let event: FrameEvent | undefined = await readGreeting(connection, decode, call);
       for (;;) {
         const upgrade = this.#take(event);
         if (upgrade !== undefined) await upgrade;

@@ -477,6 +477,31 @@ describe('IMAP, hostile', () => {
     await both.client.noop().catch((error: unknown) => expect(error).toMatchObject({ code: 'CLOSED' }));
   });
 
+  test('IMAP-28: lent chunks stay as they are while their reader waits for other commands', async () => {
+    await using both = await pair();
+    const pattern = Buffer.from(
+      Array.from({ length: 1_000_000 }, (_, index) => String.fromCharCode(97 + (index % 26))).join(''),
+    );
+    both.server.deliver(pattern);
+    both.server.deliver(Buffer.alloc(1_000_000, '#'));
+    await both.client.noop();
+    const read: Buffer[] = [];
+    await (
+      await both.client.download(uid(3))
+    ).forEach(async (chunk) => {
+      if (read.length === 1) {
+        await both.client.noop();
+        await (await both.client.download(uid(4))).forEach(() => undefined);
+      } else await delay(0);
+      read.push(Buffer.from(chunk));
+    });
+    expect(Buffer.concat(read).equals(pattern)).toBe(true);
+    await expect((await both.client.download(uid(3))).forEach(() => Promise.reject(new Error('mine')))).rejects.toThrow(
+      'mine',
+    );
+    await both.client.noop();
+  });
+
   test('IMAP-28: a stream that is too long to be held refuses others at once', async () => {
     await using both = await pair({}, { limits: { messageBytes: 100_000 } });
     both.server.deliver(Buffer.alloc(2_000_000, 'x'));
