@@ -71,7 +71,12 @@ export function list(
   const { extended, verb = 'LIST' } = options;
   return {
     verb,
-    takes: [verb, 'STATUS', 'MYRIGHTS', 'METADATA'],
+    takes: [
+      verb,
+      ...(options.status === undefined ? [] : ['STATUS']),
+      ...(options.rights === true ? ['MYRIGHTS'] : []),
+      ...(options.metadata === undefined ? [] : ['METADATA']),
+    ],
     encode(writer, context) {
       const patterns = typeof pattern === 'string' ? [pattern] : pattern;
       if (patterns.length === 0) throw new UsageError('LIST needs a pattern');
