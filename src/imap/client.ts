@@ -285,8 +285,17 @@ export class ImapClient implements AsyncDisposable {
     }
     const patterns = typeof pattern === 'string' ? [pattern] : pattern;
     // QUIRK(Gmail before SPECIAL-USE): XLIST tells what mailboxes are for.
+    const remote = options.remote === true && session.has('MAILBOX-REFERRALS');
     const verb =
-      options.subscribed === true ? 'LSUB' : !session.has('SPECIAL-USE') && session.has('XLIST') ? 'XLIST' : 'LIST';
+      options.subscribed === true
+        ? remote
+          ? 'RLSUB'
+          : 'LSUB'
+        : remote
+          ? 'RLIST'
+          : !session.has('SPECIAL-USE') && session.has('XLIST')
+            ? 'XLIST'
+            : 'LIST';
     const lists = await Promise.all(patterns.map((each) => session.run(list(each, { ...rest, extended, verb }), call)));
     const found = [...new Map(lists.flat().map((each) => [each.name, each])).values()].filter(
       (each) => options.specialUse !== true || each.specialUse !== undefined,

@@ -39,3 +39,4 @@ export type { FlagChange, StoreResult } from './commands/store.ts';
 export type { ExpungeWay, MoveResult, SortResult, ThreadResult } from './emulate.ts';
 export type { IdleOptions } from './idle.ts';
 export type { MailboxLock } from './mailbox-lock.ts';
+export { ImapReplyError } from './reply-error.ts';

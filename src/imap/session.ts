@@ -5,7 +5,6 @@ import {
   LimitError,
   PostwireError,
   ProtocolError,
-  ReplyError,
   TimeoutError,
   UnsupportedError,
   UsageError,
@@ -24,7 +23,8 @@ import { type FetchedMessage, announcedSection, readFetched, readFlags } from '.
 import type { FrameEvent, ImapFramer, LiteralStart } from './codec/framer.ts';
 import { type ImapData, type ImapStatus, parseResponse, responseFramer } from './codec/response.ts';
 import { temporaryCodes } from './codec/response-code.ts';
-import { UidSet, parseRanges } from './codec/sequence-set.ts';
+import { type Uid, UidSet, parseRanges } from './codec/sequence-set.ts';
+import { ImapReplyError } from './reply-error.ts';
 import { EventQueue, type ImapEvent } from './events.ts';
 import { type MailboxState, MailboxTracker } from './mailbox-state.ts';
 
@@ -665,11 +665,11 @@ export class ImapSession {
   }
 
   /** The error for NO, BAD or BYE to a command. */
-  refusal(shown: string, status: ImapStatus): ReplyError {
+  refusal(shown: string, status: ImapStatus): ImapReplyError {
     const { host, port } = this.connection;
     const name = status.code?.name;
     const code = name === undefined ? '' : `[${name}] `;
-    return new ReplyError(
+    return new ImapReplyError(
       `IMAP ${shown.trim().slice(0, 200)} refused by ${host}:${port}: ${status.status} ${code}${status.text}`,
       {
         protocol: 'IMAP',
@@ -680,6 +680,7 @@ export class ImapSession {
         reason: name,
         reply: { code: status.status, enhanced: name, text: status.text },
         temporary: name !== undefined && temporaryCodes.has(name),
+        responseCode: status.code,
       },
     );
   }
@@ -687,7 +688,8 @@ export class ImapSession {
   #data(data: ImapData): void {
     const { name, number } = data;
     try {
-      if (name === 'FETCH') {
+      // UIDFETCH comes in its place where UIDONLY is enabled (RFC 9586): without sequence numbers.
+      if (name === 'FETCH' || name === 'UIDFETCH') {
         this.#fetch(data);
         return;
       }
@@ -724,7 +726,8 @@ export class ImapSession {
     }
     let message: FetchedMessage;
     try {
-      message = readFetched(number, reader);
+      message = readFetched(data.name === 'UIDFETCH' ? 0 : number, reader);
+      if (data.name === 'UIDFETCH') message.uid = number as Uid;
     } catch (error) {
       const entry = this.#inFlight.find((each) => each.command.takes?.includes('FETCH') === true);
       if (entry === undefined || !(error instanceof PostwireError)) throw error;

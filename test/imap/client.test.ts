@@ -315,6 +315,29 @@ test('Gmail: labels, ids, XLIST; Exchange: STORE without UIDs', async () => {
   expect((await dovecot.client.namespace()).personal).toEqual([{ prefix: '', delimiter: '.' }]);
 });
 
+test('UIDONLY, referrals, progress, typed codes', async () => {
+  await using both = await pair({
+    ...only('MAILBOX-REFERRALS'),
+    capabilities: { ...only().capabilities, 'MAILBOX-REFERRALS': true },
+  });
+  const { client, server } = both;
+  server.on('UID FETCH').once().raw('* 2 UIDFETCH (FLAGS (\\Seen))\r\n<tag> OK done\r\n');
+  expect(await client.fetchAll('1:*', { flags: true })).toMatchObject([{ sequence: 0, uid: 2, flags: ['\\Seen'] }]);
+  server.on('RLIST').once().raw('* LIST () "/" far\r\n<tag> OK done\r\n');
+  expect((await client.list('*', { remote: true })).map((mailbox) => mailbox.name)).toEqual(['far']);
+  server.on('SELECT').once().reply('NO', '[REFERRAL imap://other.example/far] elsewhere');
+  await expect(client.select('far')).rejects.toMatchObject({
+    responseCode: { name: 'REFERRAL', urls: ['imap://other.example/far'] },
+  });
+  const events = client.events();
+  server.on('NOOP').once().raw('* OK [INPROGRESS ("A" 3 10)] working\r\n<tag> OK\r\n');
+  await client.noop();
+  expect((await events.next()).value).toMatchObject({
+    type: 'status',
+    code: { name: 'INPROGRESS', done: 3, goal: 10 },
+  });
+});
+
 test('BADCHARSET is an error, not an empty result', async () => {
   await using both = await pair();
   both.server.on('UID SEARCH').once().reply('NO', '[BADCHARSET (US-ASCII)] unknown');

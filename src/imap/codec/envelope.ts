@@ -27,7 +27,7 @@ export class Envelope {
   readonly #rawSubject: string | null;
   readonly #lists: readonly (readonly RawAddress[])[];
   #subject: string | null | undefined;
-  readonly #addresses: (readonly Address[] | undefined)[] = [];
+  #addresses: (readonly Address[] | undefined)[] | undefined;
 
   /** @internal */
   constructor(reader: ImapReader) {
@@ -75,6 +75,7 @@ export class Envelope {
   }
 
   #list(field: number): readonly Address[] {
+    this.#addresses ??= [];
     let list = this.#addresses[field];
     if (list === undefined) {
       list = addresses(this.#lists[field] as readonly RawAddress[]);

@@ -1,3 +1,4 @@
+import { LimitError } from '../../errors.ts';
 import { parseDateTime } from './dates.ts';
 import type { BodyStructure } from './body-structure.ts';
 import { readBodyStructure } from './body-structure.ts';
@@ -25,9 +26,13 @@ export interface FetchedSection {
   readonly streamed: boolean;
 }
 
+/** Of one message in one response: they are compared with one another. */
+const MAX_SECTIONS = 10_000;
+const NO_SECTIONS: readonly FetchedSection[] = [];
+
 /** What a server said of one message. Fields that it did not mention are undefined. */
 export class FetchedMessage {
-  /** Its place in the mailbox when the server wrote this. */
+  /** Its place in the mailbox when the server wrote this; 0 where UIDONLY is enabled, which knows none. */
   readonly sequence: number;
   uid: Uid | undefined = undefined;
   flags: readonly string[] | undefined = undefined;
@@ -45,7 +50,7 @@ export class FetchedMessage {
   binarySizes: Map<string, number> | undefined = undefined;
   /** Items of extensions that are not known here, as they came. */
   other: Map<string, unknown> | undefined = undefined;
-  readonly sections: FetchedSection[] = [];
+  sections: readonly FetchedSection[] = NO_SECTIONS;
 
   constructor(sequence: number) {
     this.sequence = sequence;
@@ -206,9 +211,16 @@ function readSection(message: FetchedMessage, name: string, reader: ImapReader):
 }
 
 function addSection(message: FetchedMessage, item: string, origin: number | undefined, bytes: Uint8Array | null): void {
+  if (message.sections.length >= MAX_SECTIONS)
+    throw new LimitError(`the server sent more than ${MAX_SECTIONS} sections of a message`, {
+      protocol: 'IMAP',
+      reusable: true,
+    });
   // A section that comes twice counts once.
   if (message.sections.some((each) => each.item === item && each.origin === origin)) return;
-  message.sections.push({ item, origin, bytes, streamed: bytes === STREAMED });
+  const section = { item, origin, bytes, streamed: bytes === STREAMED };
+  if (message.sections.length === 0) message.sections = [section];
+  else (message.sections as FetchedSection[]).push(section);
 }
 
 /** The section whose literal a line announces: `BODY[1]` for `* 2 FETCH (UID 4 BODY[1]<0> {9}`; undefined where it is none. */

@@ -43,6 +43,9 @@ export type FrameEvent = LiteralStart | LiteralSpan | Frame;
 const CLOSE_BRACE = 125;
 const MAX_MARKER_DIGITS = 4096;
 
+/** Most responses have no literals: they share this. Never pushed to. */
+const NONE: Uint8Array[] = [];
+
 /** What a streamed literal leaves in the text. */
 export const STREAMED: Uint8Array = new Uint8Array(0);
 
@@ -58,7 +61,7 @@ export class ImapFramer {
   /** Lines of this kind have no literals, whatever they end with. */
   readonly #isPlain: (line: string) => boolean;
   #lines: string[] = [];
-  #literals: Uint8Array[] = [];
+  #literals: Uint8Array[] = NONE;
   #totalBytes = 0;
   #left = 0;
   #size = 0;
@@ -100,7 +103,7 @@ export class ImapFramer {
 
   #reset(): void {
     this.#lines = [];
-    this.#literals = [];
+    this.#literals = NONE;
     this.#totalBytes = 0;
   }
 
@@ -171,18 +174,23 @@ export class ImapFramer {
     if (this.#streaming) {
       if (last) {
         this.#inLiteral = false;
-        this.#literals.push(STREAMED);
+        this.#add(STREAMED);
       }
       return { kind: 'span', bytes, last };
     }
-    if (last && this.#chunks.length === 0) this.#literals.push(bytes);
+    if (last && this.#chunks.length === 0) this.#add(bytes);
     else this.#chunks.push(bytes);
     if (last) {
-      if (this.#chunks.length > 0) this.#literals.push(concatBytes(this.#chunks));
+      if (this.#chunks.length > 0) this.#add(concatBytes(this.#chunks));
       this.#chunks = [];
       this.#inLiteral = false;
     }
     return undefined;
+  }
+
+  #add(literal: Uint8Array): void {
+    if (this.#literals === NONE) this.#literals = [];
+    this.#literals.push(literal);
   }
 
   #tooLong(): LimitError {

@@ -49,7 +49,7 @@ export interface ListOptions {
   /** Only what is subscribed. */
   readonly subscribed?: boolean | undefined;
   readonly specialUse?: boolean | undefined;
-  /** Also those on other servers. */
+  /** Also those on other servers (RFC 2193). Selecting one is refused with a REFERRAL that names its URL. */
   readonly remote?: boolean | undefined;
   /** Also parents of what matches. Needs one of the selections above. */
   readonly recursiveMatch?: boolean | undefined;
@@ -64,7 +64,7 @@ type Found = { -readonly [K in keyof ListedMailbox]: ListedMailbox[K] };
 /** Lists mailboxes. `%` stands for anything up to the delimiter, `*` for anything. @see RFC 9051 section 6.3.9, RFC 5258, RFC 5819 */
 export function list(
   pattern: string | readonly string[],
-  options: ListOptions & { readonly extended: boolean; readonly verb?: 'LIST' | 'LSUB' | 'XLIST' },
+  options: ListOptions & { readonly extended: boolean; readonly verb?: 'LIST' | 'LSUB' | 'XLIST' | 'RLIST' | 'RLSUB' },
 ): ImapCommand<readonly ListedMailbox[]> {
   const found = new Map<string, Found>();
   const get = (name: string): Found | undefined => found.get(name);
@@ -72,7 +72,7 @@ export function list(
   return {
     verb,
     takes: [
-      verb,
+      verb.replace(/^R/, ''),
       ...(options.status === undefined ? [] : ['STATUS']),
       ...(options.rights === true ? ['MYRIGHTS'] : []),
       ...(options.metadata === undefined ? [] : ['METADATA']),
@@ -130,7 +130,7 @@ export function list(
         return true;
       }
       if (found.size < 100_000) {
-        const entry = readListed(reader, utf8Names, verb === 'LSUB' || (options.subscribed === true && extended));
+        const entry = readListed(reader, utf8Names, verb.endsWith('LSUB') || (options.subscribed === true && extended));
         found.set(entry.name, entry);
       }
       return true;
