@@ -100,33 +100,33 @@ export class ImapClient implements AsyncDisposable {
     this.#greeting = greeting.text;
     if (greeting.status === 'BYE') throw this.#byeAtGreeting(greeting);
     const { code } = greeting;
-    if (code?.name === 'CAPABILITY' && 'capabilities' in code) session.setCapabilities(code.capabilities);
+    if (code?.name === 'CAPABILITY' && 'capabilities' in code) session.features.set(code.capabilities);
     if (endpoint.tls === 'starttls') {
       // STARTTLS is not possible after a login: to go on would be to speak in the clear.
       if (greeting.status === 'PREAUTH') throw this.#noTls('the server considers this connection as logged in already');
       await this.#beginTls(call);
     } else if (greeting.status === 'PREAUTH') session.state = 'authenticated';
-    if (session.capabilities.size === 0) await session.run(capability(), call);
+    if (session.features.capabilities.size === 0) await session.run(capability(), call);
     if (session.state === 'greeted' && credentials !== undefined) {
-      session.capabilitiesStale = true;
+      session.features.stale = true;
       await logIn(session, this.#target, credentials, call);
       session.state = 'authenticated';
       // What is offered after the login may be more: the server says so, or is asked.
-      if (session.capabilitiesStale) await session.run(capability(), call);
+      if (session.features.stale) await session.run(capability(), call);
     }
     if (session.state === 'authenticated') await this.#greetBack(call);
   }
 
   async #beginTls(call: CallOptions): Promise<void> {
     const session = this.#session;
-    if (session.capabilities.size === 0) await session.run(capability(), call);
+    if (session.features.capabilities.size === 0) await session.run(capability(), call);
     if (!session.has('STARTTLS')) throw this.#noTls('it does not offer STARTTLS');
     const answer = await session.run(startTls(this.#target.tls, call), call);
     if (answer.status !== 'OK') throw this.#noTls(`it answered STARTTLS with ${answer.status} ${answer.text}`);
     // Whatever was said in the clear may have been said by somebody else.
-    session.dropCapabilities();
+    session.features.drop();
     await session.run(capability(), call);
-    if (session.capabilities.size === 0) throw this.#noTls('it does not say what it offers over TLS');
+    if (session.features.capabilities.size === 0) throw this.#noTls('it does not say what it offers over TLS');
   }
 
   /** What is said once after the login: who we are, extensions, compression. */
@@ -168,12 +168,12 @@ export class ImapClient implements AsyncDisposable {
   }
 
   get capabilities(): Capabilities {
-    return this.#session.capabilities;
+    return this.#session.features.capabilities;
   }
 
   /** Extensions that were switched on. */
   get enabled(): ReadonlySet<string> {
-    return this.#session.enabled;
+    return this.#session.features.enabled;
   }
 
   get greeting(): string {
@@ -686,18 +686,18 @@ export class ImapClient implements AsyncDisposable {
     await session.run(unauthenticate(), call);
     session.deselect();
     session.state = 'greeted';
-    session.enabled.clear();
-    session.dropCapabilities();
+    session.features.enabled.clear();
+    session.features.drop();
     await session.run(capability(), call);
   }
 
   /** Logs in with other credentials, after `unauthenticate` or on a connection that was made without. */
   async login(credentials: Credentials, call: CallOptions = {}): Promise<void> {
     const session = this.#session;
-    session.capabilitiesStale = true;
+    session.features.stale = true;
     await logIn(session, this.#target, credentials, call);
     session.state = 'authenticated';
-    if (session.capabilitiesStale) await session.run(capability(), call);
+    if (session.features.stale) await session.run(capability(), call);
   }
 }
 

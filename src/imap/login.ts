@@ -18,7 +18,7 @@ export async function logIn(
 ): Promise<void> {
   const { connection } = session;
   const { host, port, secure } = connection;
-  const offered = session.capabilities.parameters('AUTH') ?? [];
+  const offered = session.features.capabilities.parameters('AUTH') ?? [];
   const { password } = credentials;
   const text = password instanceof Secret ? password.reveal() : password;
   const loginAllowed = !session.has('LOGINDISABLED') && text !== undefined && credentials.mechanisms === undefined;

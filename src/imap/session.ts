@@ -14,19 +14,19 @@ import {
 import { type CallOptions, type Connection, checkCall } from '../socket/connection.ts';
 import { Deadline, formatMs } from '../socket/deadlines.ts';
 import { readGreeting } from '../socket/greeting.ts';
-import type { WirePart } from '../wire/arguments.ts';
-import { iterateBytes } from '../wire/byte-stream.ts';
-import { Capabilities } from '../wire/capabilities.ts';
 import type { AnnouncedLiteral, CommandContext, ImapCommand, ImapState, LiteralSink } from './command.ts';
-import { type CommandPart, CommandWriter, type EncodeContext } from './codec/command.ts';
-import { type FetchedMessage, announcedSection, readFetched, readFlags } from './codec/fetched.ts';
+import { type CommandPart, CommandWriter } from './codec/command.ts';
+import { type FetchedMessage, announcedSection, readFetched } from './codec/fetched.ts';
 import type { FrameEvent, ImapFramer, LiteralStart } from './codec/framer.ts';
 import { type ImapData, type ImapStatus, parseResponse, responseFramer } from './codec/response.ts';
 import { temporaryCodes } from './codec/response-code.ts';
-import { type Uid, UidSet, parseRanges } from './codec/sequence-set.ts';
+import type { Uid } from './codec/sequence-set.ts';
 import { ImapReplyError } from './reply-error.ts';
 import { EventQueue, type ImapEvent } from './events.ts';
-import { type MailboxState, MailboxTracker } from './mailbox-state.ts';
+import type { MailboxState } from './mailbox-state.ts';
+import { MailboxWatch } from './mailbox-watch.ts';
+import { ServerFeatures } from './server-features.ts';
+import { leavesAtOnce, writeCommand } from './write-command.ts';
 
 /** A command on its way. */
 interface Entry {
@@ -47,32 +47,6 @@ interface Entry {
 }
 
 const defaultStates: readonly ImapState[] = ['authenticated', 'selected'];
-/** Each revision's base has what were extensions before it. */
-const implied = {
-  IMAP4REV2: [
-    'BINARY',
-    'CHILDREN',
-    'ENABLE',
-    'ESEARCH',
-    'IDLE',
-    'LIST-EXTENDED',
-    'LIST-STATUS',
-    'LITERAL-',
-    'MOVE',
-    'NAMESPACE',
-    'SASL-IR',
-    'SEARCHRES',
-    'SPECIAL-USE',
-    'STATUS=SIZE',
-    'UIDPLUS',
-    'UNSELECT',
-  ],
-  QRESYNC: ['CONDSTORE', 'ENABLE'],
-  'UTF8=ONLY': ['UTF8=ACCEPT'],
-  'LITERAL+': ['LITERAL-'],
-  'SORT=DISPLAY': ['SORT'],
-  METADATA: ['METADATA-SERVER'],
-};
 /** How much of a literal that nobody wants is read on, to keep the connection. */
 const DRAIN_BYTES = 1024 * 1024;
 const discard: LiteralSink = { push: () => undefined, fail: () => undefined };
@@ -97,16 +71,11 @@ export class ImapSession {
   #resume: (() => void) | undefined;
   #failure: Error | undefined;
   #bye: ImapStatus | undefined;
-  #tracker: MailboxTracker | undefined;
-  #opening: MailboxTracker | undefined;
-  readonly #uidValidities = new Map<string, number>();
   #timed: Entry | undefined;
   #greet: { resolve: (status: ImapStatus) => void; reject: (error: Error) => void } | undefined;
-  capabilities = new Capabilities();
-  readonly enabled = new Set<string>();
+  readonly features = new ServerFeatures();
+  readonly #watched = new MailboxWatch((event) => this.emit(event));
   state: ImapState = 'greeted';
-  /** A stray go-ahead, an untagged answer that makes no sense: counted, for those who wonder. */
-  anomalies = 0;
 
   constructor(connection: Connection) {
     this.connection = connection;
@@ -119,39 +88,28 @@ export class ImapSession {
   }
 
   #makeContext(): CommandContext {
-    const isUtf8 = (): boolean => this.utf8;
+    const { features } = this;
     const currentTag = (): string => this.#current?.tag ?? '';
-    const appendLimit = (): number | undefined => {
-      const limit = Number(this.capabilities.parameters('APPENDLIMIT')?.[0] ?? Number.NaN);
-      return Number.isSafeInteger(limit) ? limit : undefined;
-    };
     return {
-      has: (capability) => this.has(capability),
+      has: (capability) => features.has(capability),
       get utf8Names() {
-        return isUtf8();
+        return features.utf8;
       },
       get tag() {
         return currentTag();
       },
       get appendLimit() {
-        return appendLimit();
+        return features.appendLimit;
       },
-      setCapabilities: (words) => this.setCapabilities(words),
-      setEnabled: (words) => {
-        for (const word of words) this.enabled.add(word.toUpperCase());
-      },
+      setCapabilities: (words) => features.set(words),
+      setEnabled: (words) => features.enable(words),
     };
   }
 
   #current: Entry | undefined;
 
-  /** Mailbox names and quoted strings are UTF-8. */
-  get utf8(): boolean {
-    return this.enabled.has('UTF8=ACCEPT') || this.enabled.has('IMAP4REV2');
-  }
-
   get mailbox(): MailboxState | undefined {
-    return this.#tracker?.state;
+    return this.#watched.state;
   }
 
   get open(): boolean {
@@ -162,38 +120,9 @@ export class ImapSession {
     return this.#inFlight.some((entry) => entry.command.idles === true);
   }
 
-  setCapabilities(words: readonly string[]): void {
-    this.capabilitiesStale = false;
-    this.capabilities = new Capabilities(
-      words.map((word) => {
-        const equals = word.indexOf('=');
-        // AUTH=PLAIN and the like are also found by the word before the sign, with what stands behind it.
-        return equals > 0 &&
-          /^(?:AUTH|APPENDLIMIT|COMPRESS|THREAD|RIGHTS|QUOTA|MESSAGELIMIT)$/i.test(word.slice(0, equals))
-          ? [word.slice(0, equals), [word.slice(equals + 1)]]
-          : [word, []];
-      }),
-      implied,
-    );
-  }
-
   /** True when the server offers it, as `COMPRESS=DEFLATE` or `IDLE`. */
   has(capability: string): boolean {
-    const equals = capability.indexOf('=');
-    if (this.capabilities.has(capability)) return true;
-    if (equals < 0) return false;
-    return (
-      this.capabilities
-        .parameters(capability.slice(0, equals))
-        ?.some((word) => word.toUpperCase() === capability.slice(equals + 1).toUpperCase()) === true
-    );
-  }
-
-  /** True until the server names its capabilities again. */
-  capabilitiesStale = false;
-
-  dropCapabilities(): void {
-    this.capabilities = new Capabilities();
+    return this.features.has(capability);
   }
 
   /** Starts the pump; resolves with the greeting. */
@@ -376,11 +305,6 @@ export class ImapSession {
     });
   }
 
-  #encodeContext(): EncodeContext {
-    const literals = this.capabilities.has('LITERAL+') ? 'any' : this.capabilities.has('LITERAL-') ? 'small' : 'none';
-    return { literals, utf8: this.utf8, utf8Names: this.utf8 };
-  }
-
   #send(entry: Entry): void {
     const { command } = entry;
     let parts: readonly CommandPart[];
@@ -400,7 +324,7 @@ export class ImapSession {
           { protocol: 'IMAP', command: command.verb },
         );
       entry.tag = `${this.#tagPrefix}${++this.#tagNumber}`;
-      const writer = new CommandWriter(this.#encodeContext()).word(entry.tag).word(command.verb);
+      const writer = new CommandWriter(this.features.encodeContext).word(entry.tag).word(command.verb);
       this.#current = entry;
       command.encode?.(writer, this.#context);
       parts = writer.end();
@@ -413,60 +337,29 @@ export class ImapSession {
     if (first !== undefined && 'shown' in first) entry.shown = first.shown.slice(entry.tag.length + 1);
     this.#inFlight.push(entry);
     if (this.#inFlight.length === 1) this.#watch(entry);
-    const all: WirePart[] = [];
-    for (const part of parts) {
-      if (!('source' in part)) all.push(part);
-      else if (!part.synchronizing && part.source instanceof Uint8Array && part.source.length === part.sizeBytes)
-        all.push(part.source);
-      else {
-        this.#writing = true;
-        void this.#writeSlowly(entry, parts);
-        return;
-      }
+    if (parts.every(leavesAtOnce)) {
+      const all = parts.map((part) => ('source' in part ? (part.source as Uint8Array) : part));
+      this.connection.write(all).catch(ignore);
+      return;
     }
-    this.connection.write(all, { signal: undefined }).catch(ignore);
+    this.#writing = true;
+    void this.#writeSlowly(entry, parts);
   }
 
-  /** Commands whose literals wait for a go-ahead, or come from a source. */
   async #writeSlowly(entry: Entry, parts: readonly CommandPart[]): Promise<void> {
-    const { connection } = this;
+    const goAhead = async (): Promise<boolean> => {
+      if (entry.done) return false;
+      const go = await new Promise<boolean>((resolve) => {
+        entry.goAhead = resolve;
+      });
+      entry.goAhead = undefined;
+      return go;
+    };
     try {
-      for (const part of parts) {
-        if (!('source' in part)) {
-          const written = connection.write([part]);
-          await written;
-          continue;
-        }
-        if (part.synchronizing) {
-          // NO or BAD instead of the go-ahead: the literal is not sent, and the session stays in step.
-          if (entry.done) return;
-          const go = await new Promise<boolean>((resolve) => {
-            entry.goAhead = resolve;
-          });
-          entry.goAhead = undefined;
-          if (!go) return;
-        }
-        let left = part.sizeBytes;
-        for await (const chunk of connection.pull(iterateBytes(part.source, 'the literal'))) {
-          if (chunk.length > left)
-            throw new UsageError(
-              `the source of ${entry.command.verb} is longer than the ${part.sizeBytes} bytes that were announced`,
-              { reusable: false },
-            );
-          left -= chunk.length;
-          // The source may use its chunk again; what is left of the announced size is held back no longer than needed.
-          await connection.write([chunk]);
-          this.#touch();
-        }
-        if (left > 0)
-          throw new UsageError(
-            `the source of ${entry.command.verb} ended ${left} bytes short of the ${part.sizeBytes} that were announced`,
-            { reusable: false },
-          );
-      }
+      await writeCommand(this.connection, entry.command.verb, parts, goAhead, () => this.#touch());
     } catch (error) {
       // The server waits for bytes that will not come: whatever follows would be taken for them.
-      connection.destroy(addContext(error as Error, { protocol: 'IMAP', command: entry.shown }));
+      this.connection.destroy(addContext(error as Error, { protocol: 'IMAP', command: entry.shown }));
     } finally {
       this.#writing = false;
       this.#advance();
@@ -573,7 +466,7 @@ export class ImapSession {
         (each.idle === 'ending' && each.command.idles === true),
     );
     if (entry === undefined) {
-      this.anomalies++;
+      this.#watched.anomaly('a go-ahead that nobody waits for');
       return;
     }
     if (entry.goAhead !== undefined) {
@@ -602,8 +495,8 @@ export class ImapSession {
 
   #untagged(status: ImapStatus): void {
     const { code } = status;
-    if (code?.name === 'CAPABILITY' && 'capabilities' in code) this.setCapabilities(code.capabilities);
-    (this.#opening ?? this.#tracker)?.code(status);
+    if (code?.name === 'CAPABILITY' && 'capabilities' in code) this.features.set(code.capabilities);
+    this.#watched.code(status);
     for (const { command } of this.#inFlight) command.status?.(status);
     if (status.status === 'BYE') {
       this.#bye = status;
@@ -612,7 +505,7 @@ export class ImapSession {
       return;
     }
     if (code?.name === 'ALERT') this.emit({ type: 'alert', text: status.text });
-    else if (this.#opening === undefined && status.status !== 'PREAUTH' && code?.name !== 'CAPABILITY')
+    else if (!this.#watched.opening && status.status !== 'PREAUTH' && code?.name !== 'CAPABILITY')
       this.emit({ type: 'status', status: status.status, code, text: status.text });
   }
 
@@ -627,7 +520,7 @@ export class ImapSession {
     this.#inFlight.splice(index, 1);
     const { command } = entry;
     const { code } = status;
-    if (code?.name === 'CAPABILITY' && 'capabilities' in code) this.setCapabilities(code.capabilities);
+    if (code?.name === 'CAPABILITY' && 'capabilities' in code) this.features.set(code.capabilities);
     if (code?.name === 'ALERT') this.emit({ type: 'alert', text: status.text });
     const wasDone = entry.done;
     entry.done = true;
@@ -686,7 +579,7 @@ export class ImapSession {
   }
 
   #data(data: ImapData): void {
-    const { name, number } = data;
+    const { name } = data;
     try {
       // UIDFETCH comes in its place where UIDONLY is enabled (RFC 9586): without sequence numbers.
       if (name === 'FETCH' || name === 'UIDFETCH') {
@@ -707,21 +600,18 @@ export class ImapSession {
         }
         data.reader.at = start;
       }
-      this.#unsolicited(name, number, data);
+      this.#unsolicited(data);
     } catch (error) {
       // An answer that nobody can read, in a frame that is whole: the session is in step. A limit is another matter.
       if (!(error instanceof ProtocolError || error instanceof LimitError)) throw error;
-      this.anomalies++;
-      (this.#opening ?? this.#tracker)?.anomaly(`${name}: ${messageOf(error)}`);
+      this.#watched.anomaly(`${name}: ${messageOf(error)}`);
     }
   }
 
   #fetch(data: ImapData): void {
     const { number, reader } = data;
-    const tracker = this.#opening ?? this.#tracker;
     if (number === undefined || number === 0) {
-      this.anomalies++;
-      tracker?.anomaly(`FETCH of message ${number ?? 'nothing'}`);
+      this.#watched.anomaly(`FETCH of message ${number ?? 'nothing'}`);
       return;
     }
     let message: FetchedMessage;
@@ -738,87 +628,31 @@ export class ImapSession {
     if (this.#readers.size > 0) this.emit({ type: 'fetch', message });
   }
 
-  #unsolicited(name: string, number: number | undefined, { reader }: ImapData): void {
-    const tracker = this.#opening ?? this.#tracker;
-    switch (name) {
-      case 'EXISTS': {
-        if (number === undefined || tracker === undefined) break;
-        const previous = tracker.state.exists;
-        tracker.exists(number);
-        if (tracker !== this.#opening) this.emit({ type: 'exists', count: number, previous });
-        return;
-      }
-      case 'RECENT':
-        if (number !== undefined && tracker !== undefined) tracker.state.recent = number;
-        return;
-      case 'EXPUNGE':
-        if (number === undefined || tracker === undefined) break;
-        if (tracker.expunge(number)) this.emit({ type: 'expunge', sequence: number });
-        return;
-      case 'VANISHED': {
-        const earlier = reader.peek() === 40;
-        if (earlier) reader.skipValue();
-        reader.spaces();
-        const ranges = parseRanges(reader.atom());
-        if (ranges === undefined) break;
-        const gone = new UidSet(ranges);
-        if (!earlier && Number.isFinite(gone.size)) tracker?.vanished(gone.size);
-        this.emit({ type: 'vanished', uids: gone, earlier });
-        return;
-      }
-      case 'FLAGS': {
-        const flags = readFlags(reader);
-        if (tracker !== undefined) tracker.state.flags = flags;
-        if (tracker !== this.#opening) this.emit({ type: 'flags', flags });
-        return;
-      }
-      case 'CAPABILITY':
-        this.setCapabilities(reader.rest().split(' ').filter(Boolean));
-        this.emit({ type: 'capability' });
-        return;
-      case 'ENABLED':
-        this.#context.setEnabled(reader.rest().split(' ').filter(Boolean));
-        return;
-      case 'MALFORMED':
-        break;
-      default:
-        if (this.#readers.size > 0) this.emit({ type: 'data', name, text: reader.rest() });
-        return;
-    }
-    this.anomalies++;
-    tracker?.anomaly(`${name} ${number ?? ''} makes no sense here`);
+  #unsolicited(data: ImapData): void {
+    const { name, reader } = data;
+    if (name === 'CAPABILITY') {
+      this.features.set(reader.rest().split(' ').filter(Boolean));
+      this.emit({ type: 'capability' });
+    } else if (!this.#watched.data(data) && this.#readers.size > 0)
+      this.emit({ type: 'data', name, text: reader.rest() });
   }
 
   // ---- the mailbox
 
   /** From now on what the server says is about the mailbox that is being opened. */
   beginSelect(name: string, readOnly: boolean): void {
-    this.#opening = new MailboxTracker(name, readOnly);
-    this.#tracker = undefined;
+    this.#watched.begin(name, readOnly);
     this.state = 'authenticated';
   }
 
   endSelect(status: ImapStatus): MailboxState {
-    const tracker = this.#opening as MailboxTracker;
-    tracker.code(status);
-    this.#opening = undefined;
-    this.#tracker = tracker;
     this.state = 'selected';
-    const { name, uidValidity } = tracker.state;
-    if (uidValidity !== undefined) {
-      const before = this.#uidValidities.get(name);
-      if (before !== undefined && before !== uidValidity) {
-        tracker.state.uidValidityChanged = true;
-        this.emit({ type: 'uidvalidity', mailbox: name, uidValidity });
-      }
-      this.#uidValidities.set(name, uidValidity);
-    }
-    return tracker.state;
+    return this.#watched.end(status);
   }
 
   /** No mailbox is open. */
   deselect(): void {
-    this.#opening = this.#tracker = undefined;
+    this.#watched.leave();
     if (this.state === 'selected') this.state = 'authenticated';
   }
 

@@ -41,7 +41,7 @@ export function select(
       writer.mailbox(mailbox);
       const { since } = options;
       if (since !== undefined) {
-        if (!session.enabled.has('QRESYNC'))
+        if (!session.features.enabled.has('QRESYNC'))
           throw new UsageError("since needs QRESYNC: connect with enable: ['QRESYNC']");
         writer.open().word('QRESYNC').open().number('uidValidity', since.uidValidity).bigNumber('modSeq', since.modSeq);
         if (since.uids !== undefined) {
@@ -53,7 +53,7 @@ export function select(
         writer.close().close();
       } else if (
         options.condStore === true ||
-        (options.condStore === undefined && context.has('CONDSTORE') && !session.enabled.has('QRESYNC'))
+        (options.condStore === undefined && context.has('CONDSTORE') && !session.features.enabled.has('QRESYNC'))
       )
         writer.open().word('CONDSTORE').close();
       session.beginSelect(mailbox, readOnly);
