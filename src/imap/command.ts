@@ -29,6 +29,8 @@ export interface CommandContext {
   /** Mailbox names are UTF-8 on the wire. */
   readonly utf8Names: boolean;
   readonly tag: string;
+  /** An idling command was told to end; else the server ended it by itself. */
+  readonly askedToEnd: boolean;
   /** Largest message that the server takes, where it says so. */
   readonly appendLimit: number | undefined;
   /** Capabilities of the last CAPABILITY, before implications. */

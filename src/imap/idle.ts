@@ -15,6 +15,7 @@ export interface IdleOptions {
 
 const RENEW_MS = 25 * 60_000;
 const POLL_MS = 30_000;
+const AGAIN_MS = 1000;
 
 /**
  * Waits for news and gives them out, for as long as it is read. Other commands may be given meanwhile: IDLE ends for them and begins again
@@ -58,7 +59,9 @@ async function keepIdle(session: ImapSession, events: EventQueue, stop: AbortSig
     stop.addEventListener('abort', onStop);
     try {
       // `stop` before it was sent takes it back; afterwards it ends by DONE.
-      await session.run(idle(), { signal: stop });
+      const asked = await session.run(idle(), { signal: stop });
+      // QUIRK(servers that end IDLE at once): asked again without a pause, both sides would do nothing else.
+      if (!asked) await pause(stop, AGAIN_MS);
     } catch (error) {
       if (!stop.aborted) throw error;
     } finally {
@@ -72,15 +75,21 @@ async function keepIdle(session: ImapSession, events: EventQueue, stop: AbortSig
 async function keepPolling(session: ImapSession, events: EventQueue, stop: AbortSignal, pollMs: number): Promise<void> {
   while (!stop.aborted && session.open) {
     await session.run(noop());
-    await new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, pollMs);
-      const onStop = (): void => {
-        clearTimeout(timer);
-        resolve();
-      };
-      stop.addEventListener('abort', onStop, { once: true });
-      void session.connection.closed.then(onStop);
-    });
+    await pause(stop, pollMs);
   }
   if (!session.open) events.end();
+}
+
+/** Waits, or returns when it is to stop: the end of the connection ends the events, and with them this. */
+async function pause(stop: AbortSignal, milliseconds: number): Promise<void> {
+  await new Promise<void>((resolve) => {
+    const end = (): void => {
+      clearTimeout(timer);
+      stop.removeEventListener('abort', end);
+      resolve();
+    };
+    const timer = setTimeout(end, milliseconds);
+    stop.addEventListener('abort', end);
+    if (stop.aborted) end();
+  });
 }

@@ -89,14 +89,17 @@ export class ImapSession {
 
   #makeContext(): CommandContext {
     const { features } = this;
-    const currentTag = (): string => this.#current?.tag ?? '';
+    const current = (): Entry | undefined => this.#current;
     return {
       has: (capability) => features.has(capability),
       get utf8Names() {
         return features.utf8;
       },
       get tag() {
-        return currentTag();
+        return current()?.tag ?? '';
+      },
+      get askedToEnd() {
+        return current()?.idle === 'ending';
       },
       get appendLimit() {
         return features.appendLimit;
