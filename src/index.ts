@@ -59,6 +59,5 @@ export {
   type FtpSyncResult,
   type FtpTarget,
 } from './ftp/index.ts';
-export { Pop3Client, type Pop3Deletions, type Pop3Message, type Pop3Options, type Pop3Target } from './pop3/index.ts';
 export { ImapClient, type ImapOptions, type ImapTarget, type SearchQuery } from './imap/index.ts';
 export type { Trace, TraceEntry } from './socket/index.ts';

@@ -9,7 +9,6 @@ export {
 } from './mbox.ts';
 export { type MboxLockOptions, appendMbox, withMboxLock } from './mbox-file.ts';
 export { Maildir, type MaildirEntry, type MaildirFlag } from './maildir.ts';
-export { type Mailbox, MailboxMessage, type MailboxQuery, openMailbox } from './mailbox.ts';
 export { type DkimSignOptions, dkimSign } from './dkim/sign.ts';
 export { type DkimResult, type DkimStatus, type DkimVerifyOptions, dkimVerify } from './dkim/verify.ts';
 export type { DkimCanonicalization } from './dkim/canonical.ts';
