@@ -51,7 +51,7 @@ import { type SelectOptions, type SelectedMailbox, leave, select } from './comma
 import { startTls } from './commands/starttls.ts';
 import { type MailboxStatus, type StatusItem, status } from './commands/status.ts';
 import { subscribe } from './commands/subscribe.ts';
-import type { ImapEvent } from './events.ts';
+import type { ImapEventStream } from './events.ts';
 import { FetchStream } from './fetch-stream.ts';
 import { LiteralStream } from './literal-stream.ts';
 import { logIn } from './login.ts';
@@ -212,7 +212,7 @@ export class ImapClient implements AsyncDisposable {
    * What the server says by itself, from now on: new messages, changed flags, alerts. Ends with the connection. A reader that is slow holds
    * the server back where nothing else waits for it.
    */
-  events(): AsyncIterableIterator<ImapEvent> {
+  events(): ImapEventStream {
     return this.#session.events();
   }
 
@@ -564,7 +564,7 @@ export class ImapClient implements AsyncDisposable {
   }
 
   /** Waits for news, for as long as the loop runs. Other commands may be given meanwhile. Where there is no IDLE, the server is asked. */
-  idle(options: IdleOptions = {}): AsyncGenerator<ImapEvent, void, undefined> {
+  idle(options: IdleOptions = {}): ImapEventStream {
     return idleEvents(this.#session, options);
   }
 

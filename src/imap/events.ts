@@ -27,14 +27,20 @@ export type ImapEvent =
   /** The reader was too slow while commands had to go on; so many events were dropped. */
   | { readonly type: 'lost'; readonly count: number };
 
+/** Events as they come. It may be left at any time, also while a `next` waits. */
+export interface ImapEventStream extends AsyncIterableIterator<ImapEvent, undefined> {
+  next(): Promise<IteratorResult<ImapEvent, undefined>>;
+  return(): Promise<IteratorResult<ImapEvent, undefined>>;
+}
+
 /** Beyond this a reader holds the server back, where nothing else waits for it. */
 const HELD = 1000;
 const MOST = 20_000;
 
 /** One reader of events. */
-export class EventQueue implements AsyncIterableIterator<ImapEvent> {
+export class EventQueue implements ImapEventStream {
   readonly #events: ImapEvent[] = [];
-  #waiting: ((result: IteratorResult<ImapEvent>) => void)[] = [];
+  #waiting: ((result: IteratorResult<ImapEvent, undefined>) => void)[] = [];
   #lost = 0;
   #ended = false;
   readonly #onRead: () => void;
@@ -57,7 +63,7 @@ export class EventQueue implements AsyncIterableIterator<ImapEvent> {
     else this.#lost++;
   }
 
-  next(): Promise<IteratorResult<ImapEvent>> {
+  next(): Promise<IteratorResult<ImapEvent, undefined>> {
     const event = this.#events.shift();
     if (event !== undefined) {
       if (this.#events.length === HELD / 2) this.#onRead();
@@ -82,7 +88,7 @@ export class EventQueue implements AsyncIterableIterator<ImapEvent> {
     for (const waiting of this.#waiting.splice(0)) waiting({ done: true, value: undefined });
   }
 
-  return(): Promise<IteratorResult<ImapEvent>> {
+  return(): Promise<IteratorResult<ImapEvent, undefined>> {
     this.#events.length = 0;
     this.end();
     this.#onRead();

@@ -1,7 +1,7 @@
 import { UsageError } from '../errors.ts';
 import { idle } from './commands/idle.ts';
 import { noop } from './commands/noop.ts';
-import type { EventQueue, ImapEvent } from './events.ts';
+import type { EventQueue, ImapEventStream } from './events.ts';
 import type { ImapSession } from './session.ts';
 
 export interface IdleOptions {
@@ -18,38 +18,59 @@ const POLL_MS = 30_000;
 const AGAIN_MS = 1000;
 
 /**
- * Waits for news and gives them out, for as long as it is read. Other commands may be given meanwhile: IDLE ends for them and begins again
- * behind them.
+ * Waits for news and gives them out, from the first `next` until it is left. Other commands may be given meanwhile: IDLE ends for them and
+ * begins again behind them. Leaving works at any time, also while a `next` waits.
  */
-export async function* idleEvents(
-  session: ImapSession,
-  options: IdleOptions,
-): AsyncGenerator<ImapEvent, void, undefined> {
+export function idleEvents(session: ImapSession, options: IdleOptions): ImapEventStream {
   const { renewMs = RENEW_MS, pollMs = POLL_MS, signal } = options;
   for (const [name, value] of Object.entries({ renewMs, pollMs }))
     if (!(value > 0)) throw new UsageError(`${name} must be a positive number of milliseconds`);
-  if (signal?.aborted === true) return;
-  const events = session.events();
   const stop = new AbortController();
-  const onAbort = (): void => events.end();
-  signal?.addEventListener('abort', onAbort);
-  const kept = session.has('IDLE')
-    ? keepIdle(session, events, stop.signal, renewMs)
-    : keepPolling(session, events, stop.signal, pollMs);
+  let events: EventQueue | undefined;
+  let settled: Promise<void> = Promise.resolve();
   let failure: unknown;
-  const settled = kept.catch((error: unknown) => {
-    failure = error;
-    events.end();
-  });
-  try {
-    for await (const event of events) yield event;
-    if (failure !== undefined) throw failure;
-  } finally {
-    signal?.removeEventListener('abort', onAbort);
+  const begin = (): EventQueue => {
+    const queue = session.events();
+    const onAbort = (): void => queue.end();
+    signal?.addEventListener('abort', onAbort);
+    if (signal?.aborted === true) queue.end();
+    const kept = session.has('IDLE')
+      ? keepIdle(session, queue, stop.signal, renewMs)
+      : keepPolling(session, queue, stop.signal, pollMs);
+    settled = kept
+      .catch((error: unknown) => {
+        failure = error;
+      })
+      .finally(() => {
+        signal?.removeEventListener('abort', onAbort);
+        queue.end();
+      });
+    return queue;
+  };
+  const end = async (): Promise<void> => {
     stop.abort();
-    events.end();
+    events?.end();
     await settled;
-  }
+  };
+  return {
+    async next() {
+      events ??= begin();
+      const result = await events.next();
+      if (result.done !== true) return result;
+      await end();
+      if (failure === undefined) return { done: true, value: undefined };
+      const error = failure;
+      failure = undefined;
+      throw error as Error;
+    },
+    async return() {
+      await end();
+      return { done: true, value: undefined };
+    },
+    [Symbol.asyncIterator]() {
+      return this;
+    },
+  };
 }
 
 async function keepIdle(session: ImapSession, events: EventQueue, stop: AbortSignal, renewMs: number): Promise<void> {

@@ -25,7 +25,7 @@ export type { ListOptions, ListedMailbox, SpecialUse } from './commands/list.ts'
 export type { Namespace, Namespaces } from './commands/namespace.ts';
 export type { SelectOptions, SelectedMailbox } from './commands/select.ts';
 export type { MailboxStatus, StatusItem } from './commands/status.ts';
-export type { ImapEvent } from './events.ts';
+export type { ImapEvent, ImapEventStream } from './events.ts';
 export type { MailboxState } from './mailbox-state.ts';
 export type { ImapOptions, ImapTarget } from './target.ts';
 export type { AppendAllResult, AppendMessage, AppendOptions } from './append-messages.ts';
