@@ -457,9 +457,10 @@ export class ImapServerSession implements VerbSession {
     this.#account?.sync();
     this.#pending.push(encodeText('+ idling\r\n'));
     this.tellChanges(true);
-    await this.#flush();
+    // From here on: what changes while this is on its way is told behind it.
     this.#idling = true;
     try {
+      await this.#flush();
       const line = decodeText(await this.connection.read(lineDecoder(MAX_LINE), { phase: 'idle' }));
       if (line.toUpperCase() !== 'DONE') throw new Refusal('BAD', 'DONE was expected');
     } finally {

@@ -1,7 +1,14 @@
-import { fakeImap } from '../../src/testing/index.ts';
-import { imapClientSuite } from '../suites/imap.ts';
+import { type FakeImapOptions, fakeImap } from '../../src/testing/index.ts';
+import { type ImapServerUnderTest, imapClientSuite } from '../suites/imap.ts';
 
-imapClientSuite('the fake server', async () => {
-  const server = await fakeImap({ tls: 'starttls', users: { 'ann@example.com': 'pass word' } });
+const serve = (options: FakeImapOptions) => async (): Promise<ImapServerUnderTest> => {
+  const server = await fakeImap({ tls: 'starttls', users: { 'ann@example.com': 'pass word' }, ...options });
   return { target: server.url, options: { tls: { ca: server.ca } }, close: () => server.close() };
-});
+};
+
+imapClientSuite('the fake server', serve({}));
+imapClientSuite('the fake server over TLS, in pieces', serve({ tls: 'implicit', wire: { splitEvery: 1999 } }));
+imapClientSuite(
+  'the fake server without IMAP4rev2 and LITERAL+',
+  serve({ capabilities: { IMAP4rev2: false, 'LITERAL+': false, MULTIAPPEND: false, 'LIST-STATUS': false } }),
+);
