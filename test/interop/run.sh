@@ -41,4 +41,17 @@ if [ ! -x .cache/interop/proftpd/usr/sbin/proftpd ]; then
   for package in "$packages"/*.deb; do dpkg -x "$package" .cache/interop/proftpd; done
   rm -rf "$packages"
 fi
+# Cyrus cannot be installed beside Dovecot: it is unpacked into a folder, and only what it needs is installed.
+if [ ! -x .cache/interop/cyrus/usr/lib/cyrus/bin/master ]; then
+  sudo=""
+  [ "$(id -u)" = 0 ] || sudo="sudo"
+  echo 'unpacking: cyrus-imapd cyrus-common'
+  $sudo apt-get update -qq
+  DEBIAN_FRONTEND=noninteractive $sudo apt-get install -y -qq --no-install-recommends libclamav12 libical3 libjansson4 libpcre3 libpq5 libxapian30 libzephyr4 libwrap0 libsasl2-modules sasl2-bin >/dev/null
+  packages=$(mktemp -d)
+  (cd "$packages" && apt-get download -qq cyrus-imapd cyrus-common)
+  mkdir -p .cache/interop/cyrus
+  for package in "$packages"/*.deb; do dpkg -x "$package" .cache/interop/cyrus; done
+  rm -rf "$packages"
+fi
 exec npx vitest run --config test/interop/vitest.config.ts "$@"
