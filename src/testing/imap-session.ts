@@ -473,9 +473,11 @@ export class ImapServerSession implements VerbSession {
     if (!this.has('COMPRESS=DEFLATE') || reader.rest().toUpperCase() !== 'DEFLATE')
       throw new Refusal('NO', 'No such compression');
     this.#pending.push(encodeStatus(this.tag, 'OK', 'Compressing'));
-    await this.#flush();
+    // The switch comes before the client can know of it: its first compressed bytes must not be waiting here already.
+    const flushed = this.#flush();
     this.connection.flush();
     this.connection.wrap(deflateLayer);
+    await flushed;
     return undefined;
   }
 }
