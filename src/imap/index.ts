@@ -40,3 +40,4 @@ export type { ExpungeWay, MoveResult, SortResult, ThreadResult } from './emulate
 export type { IdleOptions } from './idle.ts';
 export type { MailboxLock } from './mailbox-lock.ts';
 export { ImapReplyError } from './reply-error.ts';
+export { getJmapAccess } from './commands/jmap-access.ts';

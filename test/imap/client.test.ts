@@ -1,6 +1,14 @@
 import { expect, test } from 'vitest';
 import { UnsupportedError, UsageError } from '../../src/errors.ts';
-import { type FetchedMessage, ImapClient, type ImapOptions, type Uid, sequences, uid } from '../../src/imap/index.ts';
+import {
+  type FetchedMessage,
+  ImapClient,
+  getJmapAccess,
+  type ImapOptions,
+  type Uid,
+  sequences,
+  uid,
+} from '../../src/imap/index.ts';
 import { type FakeImap, type FakeImapOptions, fakeImap, fakeMailHost } from '../../src/testing/index.ts';
 import { imapMessages } from '../suites/imap.ts';
 
@@ -296,6 +304,15 @@ test('what the fake does not do is written as the RFCs have it, and its answers 
   answer('CANCELUPDATE', '');
   await client.cancelUpdate([found.tag]);
   expect(last()).toBe(`CANCELUPDATE "${found.tag}"`);
+});
+
+test('a command that the client has no method for is run as it is', async () => {
+  await using both = await pair({ capabilities: { JMAPACCESS: true } });
+  both.server
+    .on('GETJMAPACCESS')
+    .once()
+    .raw('* JMAPACCESS "https://example.com/.well-known/jmap"\r\n<tag> OK done\r\n');
+  expect(await both.client.run(getJmapAccess())).toBe('https://example.com/.well-known/jmap');
 });
 
 test('Gmail: labels, ids, XLIST; Exchange: STORE without UIDs', async () => {
