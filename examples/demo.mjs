@@ -1,8 +1,9 @@
-// The tutorial's message, sent for real: an embedded mail host, STARTTLS, a login, three attachments; then read back over POP3.
+// The tutorial's message, sent for real: an embedded mail host, STARTTLS, a login, three attachments; then read back over POP3 and IMAP.
 import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { sendMail } from 'postwire';
 import { parseSync } from 'postwire/mime';
+import { ImapClient } from 'postwire/imap';
 import { Pop3Client } from 'postwire/pop3';
 import { fakeMailHost } from 'postwire/testing';
 
@@ -45,6 +46,23 @@ for await (const { number, uid, bytes } of pop3.messages()) {
   }
 }
 await pop3.quit();
+
+const imap = await ImapClient.connect(host.imap.url, { tls: { ca: host.imap.ca } });
+const { state } = await imap.select('INBOX');
+console.log(
+  `\nRead back over IMAP from ${host.imap.host}:${host.imap.port}, over TLS, logged in: ${state.exists} message`,
+);
+const { uids } = await imap.search({ subject: '本月', seen: false });
+for await (const { uid, envelope, bodyStructure } of imap.fetch(uids, { envelope: true, bodyStructure: true })) {
+  const parts = bodyStructure.parts.map(({ type, sizeBytes }) => `${type} (${sizeBytes} bytes)`);
+  console.log(`  found    uid ${uid} by a search for unseen mail with 本月 in its subject: ${envelope.subject}`);
+  console.log(`  parts    ${parts.join(', ')}`);
+  await imap.store(uid, { add: ['\\Seen', '\\Flagged'] });
+}
+const [{ flags }] = await imap.fetchAll(uids, { flags: true });
+console.log(`  flags    ${flags.join(' ')}`);
+console.log(`  moved    to Archive, by ${(await imap.move(uids, 'Archive')).way}`);
+await imap.logout();
 
 console.log(`\nDelivered: ${result.accepted.join(', ')} (${result.reply.code} ${result.reply.text})`);
 console.log('To send it through your own server:\n');

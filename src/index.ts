@@ -27,6 +27,8 @@ export {
   sendMail,
   type Mailbox,
   MailboxMessage,
+  type FlagSetting,
+  type MailboxOptions,
   type MailboxQuery,
   openMailbox,
 } from './mail/index.ts';
@@ -57,4 +59,5 @@ export {
   type FtpSyncResult,
   type FtpTarget,
 } from './ftp/index.ts';
+export { ImapClient, type ImapOptions, type ImapTarget, type SearchQuery } from './imap/index.ts';
 export type { Trace, TraceEntry } from './socket/index.ts';

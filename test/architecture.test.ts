@@ -40,7 +40,7 @@ const mayImport: Record<string, readonly string[]> = {
 const layerOf = (file: string): string =>
   file.includes('/') ? (file.split('/')[0] as string) : file.replace(/\.ts$/, '');
 const isPure = (file: string): boolean =>
-  /^(?:wire|mime)\//.test(file) || /(?:^|\/)codec\.ts$/.test(file) || file === 'errors.ts';
+  /^(?:wire|mime)\//.test(file) || /(?:^|\/)codec(?:\.ts$|\/)/.test(file) || file === 'errors.ts';
 
 test('layers import only downwards', () => {
   const breaches: string[] = [];

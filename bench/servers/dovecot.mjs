@@ -1,11 +1,11 @@
-// Dovecot on loopback, without TLS and with one user, over a Maildir of its own. Needs the Debian packages that npm run interop installs, and root.
+// Dovecot on loopback, without TLS and with one user, over a mailbox of its own: a Maildir for POP3, mdbox, which appends cost less in, for IMAP. Needs the Debian packages that npm run interop installs, and root.
 import { spawn, spawnSync } from 'node:child_process';
 import { chmodSync, chownSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-export async function startDovecot(messages) {
+export async function startDovecot(messages, { protocol = 'pop3' } = {}) {
   const folder = mkdtempSync(join(tmpdir(), 'postwire-bench-'));
   chmodSync(folder, 0o755);
   const mail = join(folder, 'mail');
@@ -24,12 +24,12 @@ export async function startDovecot(messages) {
   await new Promise((resolve) => probe.close(resolve));
   const configuration = `base_dir = ${folder}/run
 log_path = ${folder}/log
-protocols = pop3
+protocols = ${protocol}
 listen = 127.0.0.1
 ssl = no
 disable_plaintext_auth = no
 mail_fsync = never
-mail_location = maildir:${mail}
+mail_location = ${protocol === 'imap' ? 'mdbox' : 'maildir'}:${mail}
 first_valid_uid = 1
 first_valid_gid = 1
 passdb {
@@ -40,12 +40,12 @@ userdb {
   driver = static
   args = uid=${uid} gid=${gid} home=${mail}
 }
-service pop3-login {
+service ${protocol}-login {
   chroot =
-  inet_listener pop3 {
+  inet_listener ${protocol} {
     port = ${port}
   }
-  inet_listener pop3s {
+  inet_listener ${protocol}s {
     port = 0
   }
 }

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { exitCodes } from './exit-codes.ts';
 import { addFtpCommand } from './ftp.ts';
+import { addImapCommand } from './imap.ts';
 import { addMimeCommand } from './mime.ts';
 import { reportFailure } from './output.ts';
 import { addPop3Command } from './pop3.ts';
@@ -23,6 +24,7 @@ addSendmailCommand(program);
 addSmtpCommand(program);
 addPop3Command(program);
 addFtpCommand(program);
+addImapCommand(program);
 addMimeCommand(program);
 
 // A closed pipe is the reader's way to say that it has enough.

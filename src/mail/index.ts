@@ -9,8 +9,9 @@ export {
 } from './mbox.ts';
 export { type MboxLockOptions, appendMbox, withMboxLock } from './mbox-file.ts';
 export { Maildir, type MaildirEntry, type MaildirFlag } from './maildir.ts';
-export { type Mailbox, MailboxMessage, type MailboxQuery, openMailbox } from './mailbox.ts';
 export { type DkimSignOptions, dkimSign } from './dkim/sign.ts';
 export { type DkimResult, type DkimStatus, type DkimVerifyOptions, dkimVerify } from './dkim/verify.ts';
 export type { DkimCanonicalization } from './dkim/canonical.ts';
 export type { TxtResolver } from '../socket/txt-records.ts';
+export { type MailboxOptions, openMailbox } from './mailbox.ts';
+export { type FlagSetting, type Mailbox, MailboxMessage, type MailboxQuery } from './mailbox-message.ts';

@@ -391,6 +391,15 @@ export class Connection implements AsyncDisposable {
     return new ByteStream({ [Symbol.asyncIterator]: () => iterator, forEach }, options.sizeBytes);
   }
 
+  /**
+   * While on, what is read is only lent: its reader is done with each chunk before it asks for more. Off again, what is left is kept. For
+   * readers that are no `body`.
+   */
+  lend(on: boolean): void {
+    this.#lend = on;
+    if (!on) this.#queue.keep();
+  }
+
   /** True while a body is being read from this connection. */
   get bodyOpen(): boolean {
     return this.#body !== undefined;

@@ -135,7 +135,11 @@ export class FaultRule {
     return true;
   }
 
-  async perform(connection: Connection): Promise<Outcome> {
+  /** `prepare` may finish what is sent: IMAP puts the command's tag in. */
+  async perform(
+    connection: Connection,
+    prepare: (bytes: Uint8Array) => Uint8Array = (bytes) => bytes,
+  ): Promise<Outcome> {
     let replied = false;
     let inject = new Uint8Array(0);
     for (const action of this.#actions) {
@@ -143,10 +147,12 @@ export class FaultRule {
         case 'delay':
           await sleep(action.ms, connection);
           break;
-        case 'send':
+        case 'send': {
           replied = true;
-          await connection.write([{ bytes: action.bytes, shown: new TextDecoder('latin1').decode(action.bytes) }]);
+          const bytes = prepare(action.bytes);
+          await connection.write([{ bytes, shown: new TextDecoder('latin1').decode(bytes) }]);
           break;
+        }
         case 'inject':
           inject = Uint8Array.from(action.bytes);
           break;

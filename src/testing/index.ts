@@ -9,3 +9,6 @@ export { FakePop3, type FakePop3Options, fakePop3 } from './fake-pop3.ts';
 export { Mailbox } from './mailbox.ts';
 export { FakeFtp, type FakeFtpOptions, fakeFtp } from './fake-ftp.ts';
 export { FtpFiles, type FtpNode } from './ftp-files.ts';
+export { FakeImap, type FakeImapOptions, fakeImap } from './fake-imap.ts';
+export type { ImapProfile } from './imap-profiles.ts';
+export { Folder, type FolderMessage, ImapAccount } from './imap-account.ts';

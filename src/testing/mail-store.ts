@@ -64,6 +64,12 @@ export class MailStore {
     return stored;
   }
 
+  /** Hears of every mail that comes from now on; returns what ends that. */
+  onMail(listener: (mail: StoredMail) => void): () => void {
+    this.#arrivals.on('mail', listener);
+    return () => void this.#arrivals.off('mail', listener);
+  }
+
   /** What one address got. */
   inbox(address: string): readonly StoredMail[] {
     return this.#messages.filter((mail) => mail.envelope.to.some((to) => to.toLowerCase() === address.toLowerCase()));

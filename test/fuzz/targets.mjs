@@ -9,6 +9,11 @@ import { defaultParseLimits } from '../../dist/mime/parse-limits.js';
 import { MimeReader } from '../../dist/mime/reader.js';
 
 import { apopTimestamp, parseList, parseUidl, pop3CommandDecoder, pop3StatusDecoder } from '../../dist/pop3/codec.js';
+import { partsOf } from '../../dist/imap/index.js';
+import { parseResponse, responseFramer } from '../../dist/imap/codec/response.js';
+import { readFetched } from '../../dist/imap/codec/fetched.js';
+import { decodeUtf7, encodeUtf7 } from '../../dist/imap/codec/utf7.js';
+import { uids } from '../../dist/imap/codec/sequence-set.js';
 import { parseEhlo, parsePath, smtpCommandDecoder } from '../../dist/smtp/codec.js';
 import { commandLine } from '../../dist/wire/arguments.js';
 import { splitAddrSpec } from '../../dist/wire/addr-spec.js';
@@ -175,6 +180,60 @@ export const targets = {
       if (stamp !== undefined && !/^<[!-~]+@[!-~]+>$/.test(stamp)) throw new Error(`took ${JSON.stringify(stamp)}`);
     },
   },
+  imap: {
+    seeds: [
+      '* 1 FETCH (UID 7 FLAGS (\\Seen) BODY[] {3}\r\nabc RFC822.SIZE 3)\r\nA1 OK done\r\n',
+      '* 2 FETCH (ENVELOPE ("d" "=?utf-8?Q?=C3=A9?=" (("n" NIL "m" "h")) NIL NIL ((NIL NIL "g" NIL)("a" NIL "b" "c")(NIL NIL NIL NIL)) NIL NIL NIL "<i>"))\r\n',
+      '* 3 FETCH (BODYSTRUCTURE (("text" "plain" ("a" "b") NIL NIL "7bit" 1 1)("message" "rfc822" NIL NIL NIL "7bit" 1 (NIL NIL NIL NIL NIL NIL NIL NIL NIL NIL) ("a" "b" NIL NIL NIL "7bit" 1) 1) "mixed"))\r\n',
+      '* LIST (\\Noselect) "/" "&AOk-"\r\n* STATUS {1}\r\nx (MESSAGES 1)\r\n+ go\r\n',
+      '* ESEARCH (TAG "A1") UID ALL 1:3 COUNT 3\r\n* OK [COPYUID 1 1:2 3:4] x\r\n* BYE x\r\n',
+    ],
+    alphabet: [
+      '(',
+      ')',
+      '"',
+      '\\',
+      '{1}\r\n',
+      '{3+}\r\n',
+      '~{2}\r\n',
+      '{9999999999}',
+      'NIL',
+      ' ',
+      '\r\n',
+      '*',
+      '[',
+      ']',
+      '<0>',
+      '\0',
+      'é',
+      '1',
+      '&',
+      '-',
+    ],
+    run(text, next) {
+      // The answers to what was framed: only our errors, and the same however the bytes come.
+      const decoder = () => {
+        const framer = responseFramer({ lineBytes: 4096, literalBytes: 4096, totalBytes: 8192 });
+        return (queue) => {
+          for (;;) {
+            const event = framer.decode(queue);
+            if (event === undefined) return undefined;
+            if (event.kind !== 'frame') continue;
+            const response = parseResponse(event);
+            if (response.kind !== 'data')
+              return response.kind === 'status' ? { ...response, code: response.code?.name } : response;
+            const { name, number, reader } = response;
+            return { name, number, value: onlyOurErrors(() => readData(name, number, reader)) };
+          }
+        };
+      };
+      sameAtAnySplit(decoder, text, next);
+      const name = decodeUtf7(text);
+      if (/^[\0-\xff]*$/.test(text) && encodeUtf7(name) !== text)
+        throw new Error(`the name ${JSON.stringify(text)} became ${JSON.stringify(encodeUtf7(name))}`);
+      onlyOurErrors(() => uids(text));
+    },
+  },
   commands: {
     seeds: ['MAIL FROM:<a@b.example> SIZE=10\r\n', 'RCPT TO:<"a b"@c.example>\r\n', 'EHLO x\r\n', 'BDAT 5 LAST\r\n'],
     alphabet: ['<', '>', '@', '"', '\\', ' ', '=', ':', '\r\n', '\0', '[', ']'],
@@ -315,3 +374,24 @@ export const targets = {
     },
   },
 };
+
+/** A response's data, read to its end. */
+function readData(name, number, reader) {
+  if (name === 'FETCH') {
+    const message = readFetched(number ?? 0, reader);
+    for (const part of message.bodyStructure ? partsOf(message.bodyStructure) : [])
+      if (part.parts === undefined) throw new Error('no parts');
+    return [
+      message.uid,
+      message.flags,
+      message.envelope?.toJSON(),
+      message.sections.map(({ item, origin, bytes: own }) => [item, origin, own?.length]),
+    ];
+  }
+  const values = [];
+  for (reader.spaces(); !reader.ended; reader.spaces()) values.push(plain(reader.value()));
+  return values;
+}
+
+const plain = (value) =>
+  value instanceof Uint8Array ? Buffer.from(value).toString('latin1') : Array.isArray(value) ? value.map(plain) : value;

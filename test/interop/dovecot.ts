@@ -8,7 +8,7 @@ import { freePort, run, stop, untilListening } from './process.ts';
 /** Dovecot with STARTTLS and one user, whose Maildir holds the messages. */
 export async function startDovecot(
   messages: readonly string[],
-): Promise<{ readonly pop3Port: number; readonly ca: string; close(): Promise<void> }> {
+): Promise<{ readonly pop3Port: number; readonly imapPort: number; readonly ca: string; close(): Promise<void> }> {
   const folder = mkdtempSync(join(tmpdir(), 'postwire-dovecot-'));
   chmodSync(folder, 0o755);
   const mail = join(folder, 'mail');
@@ -24,12 +24,12 @@ export async function startDovecot(
   writeFileSync(join(folder, 'cert.pem'), certificate.cert);
   writeFileSync(join(folder, 'key.pem'), certificate.key, { mode: 0o600 });
   writeFileSync(join(folder, 'users'), 'user:{PLAIN}pass word::::::\n');
-  const pop3Port = await freePort();
+  const [pop3Port, imapPort] = [await freePort(), await freePort()];
   writeFileSync(
     join(folder, 'dovecot.conf'),
     `base_dir = ${folder}/run
 log_path = ${folder}/log
-protocols = pop3
+protocols = pop3 imap
 listen = 127.0.0.1
 ssl = yes
 ssl_cert = <${folder}/cert.pem
@@ -56,6 +56,25 @@ service pop3-login {
     port = 0
   }
 }
+service imap-login {
+  chroot =
+  inet_listener imap {
+    port = ${imapPort}
+  }
+  inet_listener imaps {
+    port = 0
+  }
+}
+namespace inbox {
+  inbox = yes
+  separator = /
+  mailbox Sent {
+    special_use = \\Sent
+  }
+  mailbox Trash {
+    special_use = \\Trash
+  }
+}
 service anvil {
   chroot =
 }
@@ -64,11 +83,13 @@ service anvil {
   const child = spawn('/usr/sbin/dovecot', ['-F', '-c', join(folder, 'dovecot.conf')], { stdio: 'ignore' });
   try {
     await untilListening(pop3Port);
+    await untilListening(imapPort);
   } catch (error) {
     throw new Error(`Dovecot did not start: ${readFileSync(join(folder, 'log'), 'utf8')}`, { cause: error });
   }
   return {
     pop3Port,
+    imapPort,
     ca: authority.ca,
     async close() {
       await stop(child);

@@ -9,6 +9,8 @@ need() { command -v "$1" >/dev/null 2>&1 || [ -x "/usr/sbin/$1" ] || missing+=("
 need postfix postfix
 need dovecot dovecot-core
 [ -e /usr/lib/dovecot/pop3 ] || missing+=(dovecot-pop3d)
+[ -e /usr/lib/dovecot/imap ] || missing+=(dovecot-imapd)
+need mbsync isync
 need swaks swaks
 need vsftpd vsftpd
 need lftp lftp
@@ -37,6 +39,19 @@ if [ ! -x .cache/interop/proftpd/usr/sbin/proftpd ]; then
   (cd "$packages" && apt-get download -qq proftpd-core proftpd-mod-crypto)
   mkdir -p .cache/interop/proftpd
   for package in "$packages"/*.deb; do dpkg -x "$package" .cache/interop/proftpd; done
+  rm -rf "$packages"
+fi
+# Cyrus cannot be installed beside Dovecot: it is unpacked into a folder, and only what it needs is installed.
+if [ ! -x .cache/interop/cyrus/usr/lib/cyrus/bin/master ]; then
+  sudo=""
+  [ "$(id -u)" = 0 ] || sudo="sudo"
+  echo 'unpacking: cyrus-imapd cyrus-common'
+  $sudo apt-get update -qq
+  DEBIAN_FRONTEND=noninteractive $sudo apt-get install -y -qq --no-install-recommends libclamav12 libical3 libjansson4 libpcre3 libpq5 libxapian30 libzephyr4 libwrap0 libsasl2-modules sasl2-bin >/dev/null
+  packages=$(mktemp -d)
+  (cd "$packages" && apt-get download -qq cyrus-imapd cyrus-common)
+  mkdir -p .cache/interop/cyrus
+  for package in "$packages"/*.deb; do dpkg -x "$package" .cache/interop/cyrus; done
   rm -rf "$packages"
 fi
 exec npx vitest run --config test/interop/vitest.config.ts "$@"
