@@ -1,6 +1,12 @@
-import saslprepLibrary from '@mongodb-js/saslprep';
+import { createRequire } from 'node:module';
 import { UsageError } from '../errors.ts';
 import { decodeText } from '../wire/bytes.ts';
+
+type Saslprep = (text: string, options: { readonly allowUnassigned: boolean }) => string;
+
+/** Its tables take ten megabytes and a tenth of a second: loaded for the first text that needs them. */
+let library: Saslprep | undefined;
+const load = (): Saslprep => (library ??= createRequire(import.meta.url)('@mongodb-js/saslprep') as Saslprep);
 
 /**
  * Prepares a user name or password for comparison: SASLprep, RFC 4013. Text that it forbids (unassigned or control characters) is used
@@ -10,7 +16,7 @@ export function saslprep(text: string, mode: 'strict' | 'lenient' = 'lenient'): 
   // Most are ASCII without controls, which SASLprep leaves alone.
   if (/^[\u0020-\u007e]*$/.test(text)) return text;
   try {
-    return saslprepLibrary(text, { allowUnassigned: true });
+    return load()(text, { allowUnassigned: true });
   } catch (error) {
     if (mode === 'lenient') return text;
     throw new UsageError(`SASLprep forbids this text: ${error instanceof Error ? error.message : 'not allowed'}`, {

@@ -100,11 +100,12 @@ export class ByteStream implements AsyncIterable<Uint8Array>, AsyncDisposable {
 
 /** Chunks that wait for nothing. */
 class HeldChunks implements LendingSource, AsyncIterator<Uint8Array, undefined> {
-  #left: readonly Uint8Array[];
+  #chunks: readonly Uint8Array[];
+  #next = 0;
   #onEnd: (() => void) | undefined;
 
   constructor(chunks: readonly Uint8Array[], onEnd: (() => void) | undefined) {
-    this.#left = chunks;
+    this.#chunks = chunks;
     this.#onEnd = onEnd;
   }
 
@@ -113,8 +114,8 @@ class HeldChunks implements LendingSource, AsyncIterator<Uint8Array, undefined> 
   }
 
   takeAll(): readonly Uint8Array[] {
-    const left = this.#left;
-    this.#left = [];
+    const left = this.#chunks.slice(this.#next);
+    this.#chunks = [];
     const onEnd = this.#onEnd;
     this.#onEnd = undefined;
     onEnd?.();
@@ -122,8 +123,7 @@ class HeldChunks implements LendingSource, AsyncIterator<Uint8Array, undefined> 
   }
 
   async next(): Promise<IteratorResult<Uint8Array, undefined>> {
-    const [value, ...rest] = this.#left;
-    this.#left = rest;
+    const value = this.#chunks[this.#next++];
     if (value !== undefined) return { done: false, value };
     this.takeAll();
     return { done: true, value };
