@@ -40,6 +40,8 @@ interface Member {
 }
 
 const optionNames = ['maxConnections', 'maxMessages', 'rate', 'idleMs', 'probeAfterMs', 'retries'];
+/** First pause before a message is tried again. */
+const RETRY_MS = 50;
 /** First pause after a 421, doubled up to a minute. */
 const BACK_OFF_MS = 250;
 const MAX_BACK_OFF_MS = 60_000;
@@ -134,6 +136,8 @@ export class SmtpPool implements AsyncDisposable {
         } finally {
           this.#release(member);
         }
+        // A server that drops every connection is not asked in a tight loop.
+        await sleep(RETRY_MS * 2 ** attempt * (0.5 + Math.random() / 2), options.signal);
       }
     } finally {
       this.#pending--;

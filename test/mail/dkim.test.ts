@@ -153,7 +153,7 @@ describe('verifying', () => {
 });
 
 describe('signing', () => {
-  test('any body, any form, both keys: what is signed verifies, and a changed byte does not', async () => {
+  test('MB-15: any body, any form, both keys: what is signed verifies, and a changed byte does not', async () => {
     const piece = fc.constantFrom('a', ' ', '\t', '\r\n', '.', 'é', '\r\n\r\n', 'word ');
     await fc.assert(
       fc.asyncProperty(

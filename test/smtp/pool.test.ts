@@ -1,3 +1,4 @@
+import { type AddressInfo, type Socket, connect, createServer } from 'node:net';
 import { afterEach, describe, expect, test } from 'vitest';
 import type { PostwireError } from '../../src/errors.ts';
 import { sendMail } from '../../src/mail/index.ts';
@@ -94,6 +95,53 @@ describe('SmtpPool', () => {
     await pool.send(envelope, message(2));
     expect(fake.messages).toHaveLength(2);
     expect(connects()).toBe(2);
+  });
+  test('SOCK-27: pools of other credentials share nothing', async () => {
+    const fake = await fakeSmtp({ users: { u: 'p', v: 'q' } });
+    open.push(fake);
+    const server = { host: '127.0.0.1', port: fake.port, tls: 'none', allowInsecureAuth: true } as const;
+    const pools = [
+      new SmtpPool({ ...server, user: 'u', password: 'p' }),
+      new SmtpPool({ ...server, user: 'v', password: 'q' }),
+      new SmtpPool({ ...server, user: 'u', password: 'P' }),
+    ];
+    open.push(...pools);
+    await pools[0]?.send(envelope, message(1));
+    await pools[1]?.send(envelope, message(2));
+    expect(await caught(pools[2]?.send(envelope, message(3)) as Promise<unknown>)).toMatchObject({ code: 'AUTH' });
+    expect(fake.messages.map((mail) => mail.user)).toEqual(['u', 'v']);
+  });
+  test('SOCK-28: the server hangs up in the tick in which a message comes', async () => {
+    const fake = await fakeSmtp();
+    const sockets = new Set<Socket>();
+    const between = createServer((near) => {
+      const far = connect(fake.port, '127.0.0.1');
+      sockets.add(near).add(far);
+      for (const socket of [near, far]) socket.on('error', () => {}).on('close', () => sockets.delete(socket));
+      near.pipe(far).pipe(near);
+    });
+    await new Promise<void>((resolve) => between.listen(0, '127.0.0.1', resolve));
+    const pool = new SmtpPool(`smtp://127.0.0.1:${(between.address() as AddressInfo).port}?tls=none`, {
+      maxConnections: 1,
+    });
+    open.push(fake, between, pool);
+    for (let round = 0; round < 30; round++) {
+      await pool.send(envelope, message(`a${round}`));
+      const sent = pool.send(envelope, message(`b${round}`));
+      for (const socket of sockets) socket.destroy();
+      // One that was on its way may be lost, and says so; none hangs.
+      await sent.catch((error: PostwireError) => expect(error).toMatchObject({ deliveryUnknown: true }));
+    }
+    expect([pool.pending, pool.connections <= 1]).toEqual([0, true]);
+    await pool.send(envelope, message('last'));
+  });
+  test('SOCK-29: a server that drops every connection is not tried for ever', async () => {
+    const { fake, pool, connects } = await start({ retries: 2 }, { capabilities: { PIPELINING: false } });
+    fake.on('MAIL').delay(15).close();
+    const started = performance.now();
+    expect(await caught(pool.send(envelope, message(1)))).toMatchObject({ code: 'CLOSED' });
+    expect(connects()).toBe(3);
+    expect(performance.now() - started).toBeGreaterThan(100);
   });
   test('an idle connection is closed after its time', async () => {
     const { pool } = await start({ idleMs: 30 });
