@@ -7,6 +7,7 @@ export {
   formatMboxEntry,
   readMbox,
 } from './mbox.ts';
+export { type SendmailOptions, fileSender, sendmailSender } from './senders.ts';
 export { type MboxLockOptions, appendMbox, withMboxLock } from './mbox-file.ts';
 export { Maildir, type MaildirEntry, type MaildirFlag } from './maildir.ts';
 export { type DkimSignOptions, dkimSign } from './dkim/sign.ts';
