@@ -63,4 +63,11 @@ export {
   type FtpTarget,
 } from './ftp/index.ts';
 export { ImapClient, type ImapOptions, type ImapTarget, type SearchQuery } from './imap/index.ts';
+  HttpClient,
+  type HttpClientOptions,
+  HttpFields,
+  type HttpRequestOptions,
+  HttpResponse,
+  request,
+} from './http/index.ts';
 export type { Trace, TraceEntry } from './socket/index.ts';

@@ -12,3 +12,5 @@ export { FtpFiles, type FtpNode } from './ftp-files.ts';
 export { FakeImap, type FakeImapOptions, fakeImap } from './fake-imap.ts';
 export type { ImapProfile } from './imap-profiles.ts';
 export { Folder, type FolderMessage, ImapAccount } from './imap-account.ts';
+export { FakeHttp, type FakeHttpOptions, fakeHttp } from './fake-http.ts';
+export { type FakeHttpFile, type FakeHttpHandler, type FakeHttpReply, FakeHttpRequest } from './http-messages.ts';

@@ -1,0 +1,28 @@
+import { HttpClient } from './client.ts';
+import type { HttpRequestOptions } from './options.ts';
+import type { HttpResponse } from './response.ts';
+
+export type { HttpAuth } from './auth.ts';
+export { HttpClient, type HttpUpgrade } from './client.ts';
+export type { CookieStore } from './cookies.ts';
+export type { UploadProgress } from './exchange.ts';
+export { HttpFields, type HttpFieldsInit } from './fields.ts';
+export type { MultipartPart } from './multipart.ts';
+export type { HttpClientOptions, HttpInterceptor, HttpRequest, HttpRequestOptions } from './options.ts';
+export type { OutgoingBody } from './outgoing-body.ts';
+export type { BodyOptions, HttpBody } from './request-body.ts';
+export type { DownloadProgress } from './response-body.ts';
+export { HttpResponse } from './response.ts';
+export type { RetryOptions } from './retry.ts';
+
+let shared: HttpClient | undefined;
+
+/**
+ * One request, on connections that all such calls share. `HttpClient` has options of its own: cookies, trust, time.
+ *
+ *     const page = await (await request('https://example.com/')).text();
+ */
+export function request(url: string | URL, options?: HttpRequestOptions): Promise<HttpResponse> {
+  shared ??= new HttpClient();
+  return shared.request(url, options);
+}
