@@ -7,9 +7,10 @@ import type { TlsOptions } from '../socket/tls.ts';
 import { Secret } from '../wire/arguments.ts';
 import { type Limits, resolveLimits } from '../wire/limits.ts';
 import { type HttpAuth, HttpLogins } from './auth.ts';
+import { encodeRequestHead } from './codec.ts';
 import { type CookieStore, cookieField, newCookieStore, storeCookies } from './cookies.ts';
 import { acceptEncoding, decompress, readCodings } from './decompress.ts';
-import { type WireAnswer, diedUnanswered, exchange } from './exchange.ts';
+import { type WireAnswer, type WireRequest, diedUnanswered, exchange } from './exchange.ts';
 import { HttpFields, isToken } from './fields.ts';
 import { netrcLogin, readNetrc } from './netrc.ts';
 import {
@@ -18,6 +19,7 @@ import {
   type HttpRequest,
   type HttpRequestOptions,
   type SharedSettings,
+  noOptions,
   readClientOptions,
   readRequestOptions,
 } from './options.ts';
@@ -63,6 +65,7 @@ export class HttpClient implements AsyncDisposable {
   readonly #interceptors: readonly HttpInterceptor[];
   readonly #denyPrivate: boolean;
   readonly #netrc: boolean | string;
+  readonly #plainRequests = new WeakMap<HttpAddress, WireRequest>();
   readonly #closing = new AbortController();
   #cookies: CookieStore | Promise<CookieStore> | undefined;
   /** Settles when `close` was called and every connection has ended. Never rejects. */
@@ -124,7 +127,7 @@ export class HttpClient implements AsyncDisposable {
    * Sends a request and resolves with the response when its head has come. Rejects with UsageError before a byte has left, with
    * ConnectError, TlsError, TimeoutError, ClosedError or ProtocolError where no answer came, or with the signal's reason.
    */
-  async request(url: string | URL, options: HttpRequestOptions = {}): Promise<HttpResponse> {
+  async request(url: string | URL, options: HttpRequestOptions = noOptions): Promise<HttpResponse> {
     const settings = readRequestOptions(options, this.#settings);
     const address = this.#address(url, options);
     const signal = callSignal(options);
@@ -134,7 +137,8 @@ export class HttpClient implements AsyncDisposable {
     if (body !== undefined && ['GET', 'HEAD', 'TRACE'].includes(method))
       throw new UsageError(`${method} has no body; use POST, PUT, PATCH or QUERY`);
     const call: Call = { options, settings, signal, loginOrigin: undefined, login: undefined, redirects: [] };
-    await this.#setLogin(call, address);
+    const needed = this.#setLogin(call, address);
+    if (needed !== undefined) await needed;
     return this.#follow({ method, address, headers: settings.headers, body }, call);
   }
 
@@ -215,18 +219,21 @@ export class HttpClient implements AsyncDisposable {
   }
 
   /** Who asks: the options, the URL, or .netrc; for this origin alone. */
-  async #setLogin(call: Call, address: HttpAddress): Promise<void> {
-    let { auth } = call.settings;
-    if (auth === undefined && address.user !== undefined && address.password !== undefined)
-      auth = { user: address.user, password: address.password };
-    if (auth === undefined && this.#netrc !== false) {
-      const entries = await readNetrc(this.#netrc === true ? undefined : this.#netrc);
-      const found = netrcLogin(entries, address.host, address.user);
-      if (found !== undefined) auth = { user: found.user, password: new Secret(found.password) };
-    }
-    if (auth === undefined || call.settings.headers.has('authorization')) return;
-    call.login = auth;
+  #setLogin(call: Call, address: HttpAddress): undefined | Promise<void> {
+    const { auth, headers } = call.settings;
+    if (headers.has('authorization')) return undefined;
     call.loginOrigin = address.origin;
+    if (auth !== undefined) call.login = auth;
+    else if (address.user !== undefined && address.password !== undefined)
+      call.login = { user: address.user, password: address.password };
+    else if (this.#netrc !== false) return this.#netrcLogin(call, address, this.#netrc);
+    return undefined;
+  }
+
+  async #netrcLogin(call: Call, address: HttpAddress, file: string | true): Promise<void> {
+    const entries = await readNetrc(file === true ? undefined : file);
+    const found = netrcLogin(entries, address.host, address.user);
+    if (found !== undefined) call.login = { user: found.user, password: new Secret(found.password) };
   }
 
   async #follow(first: Hop, call: Call): Promise<HttpResponse> {
@@ -260,7 +267,11 @@ export class HttpClient implements AsyncDisposable {
   }
 
   /** One hop with its retries. */
-  async #send(hop: Hop, call: Call): Promise<HttpResponse> {
+  #send(hop: Hop, call: Call): Promise<HttpResponse> {
+    return call.settings.retries.count === 0 ? this.#loggedIn(hop, call) : this.#repeated(hop, call);
+  }
+
+  async #repeated(hop: Hop, call: Call): Promise<HttpResponse> {
     const { retries } = call.settings;
     const mayRepeat = isIdempotent(hop.method) && hop.body?.replayable !== false;
     for (let attempt = 1; ; attempt++) {
@@ -280,9 +291,12 @@ export class HttpClient implements AsyncDisposable {
   }
 
   /** One attempt, and a second with the credentials that the first was asked for. */
-  async #loggedIn(hop: Hop, call: Call): Promise<HttpResponse> {
+  #loggedIn(hop: Hop, call: Call): Promise<HttpResponse> {
     const auth = call.loginOrigin === hop.address.origin ? call.login : undefined;
-    if (auth === undefined) return this.#once(hop, call, undefined);
+    return auth === undefined ? this.#once(hop, call, undefined) : this.#withLogin(hop, call, auth);
+  }
+
+  async #withLogin(hop: Hop, call: Call, auth: HttpAuth): Promise<HttpResponse> {
     let sent = this.#logins.field(auth, hop);
     for (let round = 0; ; round++) {
       const response = await this.#once(hop, call, sent);
@@ -296,32 +310,22 @@ export class HttpClient implements AsyncDisposable {
 
   async #once(hop: Hop, call: Call, authorization: string | undefined): Promise<HttpResponse> {
     const { address, method, body } = hop;
-    const { options, settings, signal } = call;
-    const headers = this.#wireHeaders(address, hop.headers, settings, authorization);
+    const { options, signal } = call;
     const cookies = this.#cookies instanceof Promise ? (this.#cookies = await this.#cookies) : this.#cookies;
-    if (cookies !== undefined && !headers.has('cookie')) {
-      const field = await cookieField(cookies, address);
-      if (field !== undefined) headers.append('Cookie', field);
-    }
-    if (body !== undefined) {
-      if (body.contentType !== undefined) headers.setDefault('Content-Type', body.contentType);
-      if (body.byteCount === undefined) headers.append('Transfer-Encoding', 'chunked');
-      else headers.append('Content-Length', String(body.byteCount));
-    } else if (method === 'POST' || method === 'PUT' || method === 'PATCH') headers.append('Content-Length', '0');
-    const expectMs = body === undefined ? undefined : readExpect(options.expectContinue);
-    if (expectMs !== undefined) headers.append('Expect', '100-continue');
-    const { sensitive } = settings;
-    const request = {
-      method,
-      target: address.path,
-      headers,
-      body,
-      signal,
-      expectMs,
-      onInformation: options.onInformation,
-      onUploadProgress: options.onUploadProgress,
-      isSecret: sensitive.length === 0 ? undefined : (name: string) => sensitive.includes(name),
-    };
+    const isPlain =
+      options === noOptions &&
+      method === 'GET' &&
+      authorization === undefined &&
+      cookies === undefined &&
+      hop.headers === this.#settings.headers;
+    const request = isPlain
+      ? this.#plainRequest(hop, call)
+      : this.#wireRequest(
+          hop,
+          call,
+          authorization,
+          cookies === undefined ? undefined : await cookieField(cookies, address),
+        );
     const canRepeat = isIdempotent(method) && body?.replayable !== false;
     for (let anew = false; ; anew = true) {
       const leased = this.#pool.acquire(address, signal, anew);
@@ -338,8 +342,45 @@ export class HttpClient implements AsyncDisposable {
       }
       if (cookies !== undefined && answer.head.headers.has('set-cookie'))
         await storeCookies(cookies, address, answer.head.headers);
-      return this.#response(lease, answer, hop, call, headers.has('connection'));
+      return this.#response(lease, answer, hop, call, request.headers.has('connection'));
     }
+  }
+
+  /** Of a request that brings nothing of its own: the same each time. */
+  #plainRequest(hop: Hop, call: Call): WireRequest {
+    const known = this.#plainRequests.get(hop.address);
+    if (known !== undefined) return known;
+    const request = this.#wireRequest(hop, call, undefined, undefined);
+    const made = { ...request, encoded: encodeRequestHead(request) };
+    // With sensitive headers the shown form depends on more.
+    if (request.isSecret === undefined) this.#plainRequests.set(hop.address, made);
+    return request.isSecret === undefined ? made : request;
+  }
+
+  #wireRequest(hop: Hop, call: Call, authorization: string | undefined, cookie: string | undefined): WireRequest {
+    const { address, method, body } = hop;
+    const { options, settings, signal } = call;
+    const headers = this.#wireHeaders(address, hop.headers, settings, authorization);
+    if (cookie !== undefined) headers.setDefault('Cookie', cookie);
+    if (body !== undefined) {
+      if (body.contentType !== undefined) headers.setDefault('Content-Type', body.contentType);
+      if (body.byteCount === undefined) headers.append('Transfer-Encoding', 'chunked');
+      else headers.append('Content-Length', String(body.byteCount));
+    } else if (method === 'POST' || method === 'PUT' || method === 'PATCH') headers.append('Content-Length', '0');
+    const expectMs = body === undefined ? undefined : readExpect(options.expectContinue);
+    if (expectMs !== undefined) headers.append('Expect', '100-continue');
+    const { sensitive } = settings;
+    return {
+      method,
+      target: address.path,
+      headers,
+      body,
+      signal,
+      expectMs,
+      onInformation: options.onInformation,
+      onUploadProgress: options.onUploadProgress,
+      isSecret: sensitive.length === 0 ? undefined : (name: string) => sensitive.includes(name),
+    };
   }
 
   #response(lease: Lease, answer: WireAnswer, hop: Hop, call: Call, closes: boolean): HttpResponse {

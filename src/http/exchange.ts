@@ -1,7 +1,8 @@
 import { ClosedError, ProtocolError, TimeoutError, UsageError } from '../errors.ts';
 import type { Connection } from '../socket/connection.ts';
 import { notify } from '../socket/notify.ts';
-import type { WirePart } from '../wire/arguments.ts';
+import type { ShownBytes, WirePart } from '../wire/arguments.ts';
+import { DONE } from '../socket/transport.ts';
 import type { Decoder } from '../wire/byte-queue.ts';
 import { encodeChunk, encodeLastChunk } from './body-codec.ts';
 import { type HttpResponseHead, encodeRequestHead, isSecretField } from './codec.ts';
@@ -21,6 +22,8 @@ export interface WireRequest {
   /** Hears each interim response: 103 with its links, 102. */
   readonly onInformation?: ((head: { status: number; headers: HttpFields }) => void) | undefined;
   readonly onUploadProgress?: ((progress: UploadProgress) => void) | undefined;
+  /** The head's wire form, where it was made before. */
+  readonly encoded?: ShownBytes | undefined;
   /** Wait this long for 100 before the body is sent. */
   readonly expectMs?: number | undefined;
 }
@@ -46,9 +49,10 @@ const AT_ONCE_BYTES = 64 * 1024;
 export async function exchange(lease: Lease, request: WireRequest): Promise<WireAnswer> {
   const { connection } = lease;
   const { body, signal } = request;
-  const head = encodeRequestHead(request, isSecretOf(request));
+  const head = request.encoded ?? encodeRequestHead(request, isSecretOf(request));
   if (body === undefined) {
-    await connection.write([head], { signal });
+    const written = connection.write([head], { signal });
+    if (written !== DONE) await written;
   } else if (body.bytes !== undefined && body.bytes.length <= AT_ONCE_BYTES && request.expectMs === undefined) {
     await connection.write([head, body.bytes], { signal }).catch(() => undefined);
     if (request.onUploadProgress !== undefined)

@@ -174,8 +174,12 @@ export function readClientOptions(options: HttpClientOptions): SharedSettings & 
   };
 }
 
+/** Of a request that needs none. */
+export const noOptions: HttpRequestOptions = {};
+
 /** A request's options over those of its client. */
 export function readRequestOptions(options: HttpRequestOptions, client: SharedSettings): SharedSettings {
+  if (options === noOptions) return client;
   for (const key in options) {
     if (!(requestNames as readonly string[]).includes(key)) checkOptions('request', options, requestNames);
   }

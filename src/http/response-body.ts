@@ -1,5 +1,5 @@
 import { LimitError, TimeoutError } from '../errors.ts';
-import type { CallOptions } from '../socket/connection.ts';
+import type { CallOptions, Connection } from '../socket/connection.ts';
 import { notify } from '../socket/notify.ts';
 import { ByteStream, type LendingSource } from '../wire/byte-stream.ts';
 import { bodyDecoder } from './body-codec.ts';
@@ -34,6 +34,13 @@ export function openBody(
     const framing = responseFraming(method, head);
     const keep =
       answer.sentWhole && !closes && framing.kind !== 'close' && keepsAlive(head) && !hasBothFramings(framing, head);
+    // The usual case: it came with its head, or there is none.
+    const held = arrivedWhole(connection, framing);
+    if (held !== undefined) {
+      lease.uses++;
+      pool.release(lease, keep, keep ? keepAliveMs(head) : undefined);
+      return { stream: ByteStream.of(held), trailers: noTrailers };
+    }
     let released = false;
     const release = (): void => {
       if (released) return;
@@ -41,10 +48,6 @@ export function openBody(
       lease.uses++;
       pool.release(lease, keep, keep ? keepAliveMs(head) : undefined);
     };
-    if (framing.kind === 'none') {
-      release();
-      return { stream: ByteStream.of([]), trailers: () => undefined };
-    }
     const decode = bodyDecoder(framing, {
       limits: connection.limits,
       onTrailers: (fields) => {
@@ -79,6 +82,15 @@ export function openBody(
     pool.release(lease, false);
     throw error;
   }
+}
+
+const noTrailers = (): undefined => undefined;
+
+/** A body of known length, if all of it is here. */
+function arrivedWhole(connection: Connection, framing: HttpFraming): readonly Uint8Array[] | undefined {
+  if (framing.kind === 'none') return [];
+  if (framing.kind !== 'length' || connection.pendingBytes < framing.byteCount) return undefined;
+  return [connection.tryRead((queue) => queue.take(framing.byteCount), 'body') as Uint8Array];
 }
 
 /** Such a message may be an attempt to smuggle another past a proxy: what is behind it is not trusted. @see RFC 9112 section 6.3 */
