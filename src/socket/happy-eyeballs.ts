@@ -1,6 +1,6 @@
 import { lookup as systemLookup } from 'node:dns/promises';
 import { type Socket, isIP } from 'node:net';
-import { ConnectError, UsageError, messageOf } from '../errors.ts';
+import { ConnectError, PostwireError, UsageError, messageOf } from '../errors.ts';
 import { formatHostPort } from './address.ts';
 import { connectBuffered } from './read-buffers.ts';
 
@@ -123,7 +123,8 @@ async function resolve(options: RaceOptions): Promise<readonly ResolvedAddress[]
   try {
     found = await abortable(lookup(host), signal);
   } catch (error) {
-    if (signal.aborted) throw error;
+    // A resolver of the caller's may refuse by policy: its own sentence says why.
+    if (signal.aborted || error instanceof PostwireError) throw error;
     const code = (error as NodeJS.ErrnoException).code ?? '';
     const why =
       code === 'ENOTFOUND'
