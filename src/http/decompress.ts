@@ -50,7 +50,7 @@ export function readCodings(field: string | undefined): readonly Coding[] | unde
 
 /**
  * Undoes the codings, with back-pressure. What comes out may be up to `maxRatio` times what went in, once it is more than 16 MiB. An empty
- * body is empty whatever its coding. What follows the end of compressed data is ignored where it is no further gzip member.
+ * body is empty whatever its coding. Behind gzip data only further members and zeros may follow.
  */
 export function decompress(stream: ByteStream, chain: readonly Coding[], maxRatio: number): ByteStream {
   let source: AsyncIterable<Uint8Array> = stream;

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { ClosedError, type PostwireError, messageOf } from '../errors.ts';
 import { bodyDecoder, encodeChunk, encodeLastChunk } from '../http/body-codec.ts';
 import {
@@ -194,6 +195,9 @@ export class FakeHttp extends FakeServer {
       const wire = await wireBody(held ?? (given as AsyncIterable<Uint8Array>), chunked, trailers);
       const at = inBody.bodyBytes ?? 0;
       await connection.write([start, wire.subarray(0, at)]);
+      connection.flush();
+      // A reset throws away what the client has not read yet.
+      await delay(5);
       if ((await this.#perform(connection, inBody)) === 'replied') return false;
       await connection.write([wire.subarray(at)]);
       return keep;
