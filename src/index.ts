@@ -63,6 +63,7 @@ export {
   type FtpTarget,
 } from './ftp/index.ts';
 export { ImapClient, type ImapOptions, type ImapTarget, type SearchQuery } from './imap/index.ts';
+export {
   HttpClient,
   type HttpClientOptions,
   HttpFields,

@@ -1,5 +1,4 @@
 import { ClosedError, TimeoutError, UnsupportedError, UsageError } from '../errors.ts';
-import { demandPublicAddress, isLiteralAddress, publicLookup } from '../socket/address-policy.ts';
 import { type Connection, checkCall } from '../socket/connection.ts';
 import { resolveTimeouts } from '../socket/deadlines.ts';
 import { type DialOptions, dial, dialOptionNames } from '../socket/dial.ts';
@@ -63,7 +62,6 @@ export class HttpClient implements AsyncDisposable {
   readonly #pool: HttpPool;
   readonly #logins: HttpLogins;
   readonly #interceptors: readonly HttpInterceptor[];
-  readonly #denyPrivate: boolean;
   readonly #netrc: boolean | string;
   readonly #plainRequests = new WeakMap<HttpAddress, WireRequest>();
   readonly #closing = new AbortController();
@@ -82,11 +80,10 @@ export class HttpClient implements AsyncDisposable {
     this.#settings = settings;
     this.#limits = resolveLimits(options.limits);
     const { connectMs } = resolveTimeouts(options.timeouts);
-    this.#denyPrivate = options.denyPrivate ?? false;
     const { signal: _signal, ...dialling } = Object.fromEntries(
       dialOptionNames.map((name) => [name, options[name]]),
     ) as DialOptions;
-    this.#dial = this.#denyPrivate ? { ...dialling, lookup: publicLookup(options.lookup) } : dialling;
+    this.#dial = dialling;
     this.#pool = new HttpPool({
       dial: (address, signal) => this.#open(address, signal),
       maxConnections: options.maxConnections ?? 64,
@@ -431,25 +428,16 @@ export class HttpClient implements AsyncDisposable {
     return headers;
   }
 
-  async #open(address: HttpAddress, signal: AbortSignal | undefined): Promise<Connection> {
+  #open(address: HttpAddress, signal: AbortSignal | undefined): Promise<Connection> {
     const { host, port, secure } = address;
-    if (this.#denyPrivate && isLiteralAddress(host)) demandPublicAddress(host, host);
     // Client certificates are for the origin that they were given for.
     const { certificate: _certificate, key: _key, passphrase: _passphrase, ...others } = this.#tls;
     const tls = this.#base === undefined || this.#base.origin === address.origin ? this.#tls : others;
-    const connection = await dial(
-      { protocol: 'HTTP', host, port, implicitTls: secure, tls },
+    // The scheme's name, by which the environment names its proxy.
+    return dial(
+      { protocol: secure ? 'HTTPS' : 'HTTP', host, port, implicitTls: secure, tls },
       { ...this.#dial, signal },
     );
-    if (this.#denyPrivate && connection.remoteAddress !== undefined) {
-      try {
-        demandPublicAddress(connection.remoteAddress, host);
-      } catch (error) {
-        connection.destroy();
-        throw error;
-      }
-    }
-    return connection;
   }
 }
 

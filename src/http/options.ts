@@ -56,8 +56,6 @@ export interface HttpClientOptions extends DialOptions, SharedOptions {
   /** How long an unused connection is kept. Default 30,000. */
   readonly keepIdleMs?: number | undefined;
   readonly interceptors?: readonly HttpInterceptor[] | undefined;
-  /** Connect to no private, local or reserved address, at any hop. */
-  readonly denyPrivate?: boolean | undefined;
   /** Send Basic and bearer tokens without TLS. */
   readonly allowInsecureAuth?: boolean | undefined;
   /** Logins from a .netrc file: true for ~/.netrc, or its path. */
@@ -97,7 +95,6 @@ const clientNames = [
   'maxConnections',
   'keepIdleMs',
   'interceptors',
-  'denyPrivate',
   'allowInsecureAuth',
   'netrc',
 ];

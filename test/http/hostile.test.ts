@@ -579,13 +579,13 @@ test('HT-30: no address inside, by name, by number or by redirect', async () => 
   ];
   for (const address of addresses) {
     const lookup = async () => [{ address, family: address.includes(':') ? 6 : 4 }];
-    const client = clientOf({ denyPrivate: true, lookup });
-    expect(await caught(client.request('http://name.example/')), address).toMatchObject({ reason: 'ADDRESS_DENIED' });
+    const client = clientOf({ blockAddresses: 'private', lookup });
+    expect(await caught(client.request('http://name.example/')), address).toMatchObject({ reason: 'BLOCKED_ADDRESS' });
   }
-  const client = clientOf({ denyPrivate: true });
+  const client = clientOf({ blockAddresses: 'private' });
   for (const host of ['127.1', '0', '0x7f000001', '[::ffff:127.0.0.1]', '[::1]', '169.254.169.254', 'localhost'])
     expect(await caught(client.request(`http://${host}:${server.port}/`)), host).toMatchObject({
-      reason: 'ADDRESS_DENIED',
+      reason: 'BLOCKED_ADDRESS',
     });
   expect(server.requests).toHaveLength(0);
 });
