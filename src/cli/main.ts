@@ -4,6 +4,7 @@ import { Command, CommanderError } from 'commander';
 import { exitCodes } from './exit-codes.ts';
 import { addFtpCommand } from './ftp.ts';
 import { addImapCommand } from './imap.ts';
+import { addGetCommand } from './get.ts';
 import { addMimeCommand } from './mime.ts';
 import { reportFailure } from './output.ts';
 import { addPop3Command } from './pop3.ts';
@@ -25,6 +26,7 @@ addSmtpCommand(program);
 addPop3Command(program);
 addFtpCommand(program);
 addImapCommand(program);
+addGetCommand(program);
 addMimeCommand(program);
 
 // A closed pipe is the reader's way to say that it has enough.
