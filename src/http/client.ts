@@ -4,6 +4,7 @@ import { resolveTimeouts } from '../socket/deadlines.ts';
 import { type DialOptions, dial, dialOptionNames } from '../socket/dial.ts';
 import type { TlsOptions } from '../socket/tls.ts';
 import { Secret } from '../wire/arguments.ts';
+import { type Proxy, resolveProxies } from '../socket/proxy.ts';
 import { type Limits, resolveLimits } from '../wire/limits.ts';
 import { type HttpAuth, HttpLogins } from './auth.ts';
 import { encodeRequestHead } from './codec.ts';
@@ -367,9 +368,14 @@ export class HttpClient implements AsyncDisposable {
     const expectMs = body === undefined ? undefined : readExpect(options.expectContinue);
     if (expectMs !== undefined) headers.append('Expect', '100-continue');
     const { sensitive } = settings;
+    const proxy = this.#httpProxy(address);
+    if (proxy?.login !== undefined) {
+      const { user, password } = proxy.login;
+      headers.set('Proxy-Authorization', `Basic ${Buffer.from(`${user}:${password}`).toString('base64')}`);
+    }
     return {
       method,
-      target: address.path,
+      target: proxy === undefined ? address.path : address.url,
       headers,
       body,
       signal,
@@ -428,11 +434,29 @@ export class HttpClient implements AsyncDisposable {
     return headers;
   }
 
-  #open(address: HttpAddress, signal: AbortSignal | undefined): Promise<Connection> {
+  /**
+   * The one HTTP proxy that a plain request is sent to as it is: few of them allow a tunnel to port 80. For TLS, for SOCKS and for chains the
+   * socket layer makes a tunnel. @see RFC 9112 section 3.2.2
+   */
+  #httpProxy(address: HttpAddress): Proxy | undefined {
+    if (address.secure || this.#dial.proxy === undefined) return undefined;
+    const [proxy, second] = resolveProxies(this.#dial.proxy, 'HTTP', { host: address.host, port: address.port });
+    return second === undefined && (proxy?.scheme === 'http' || proxy?.scheme === 'https') ? proxy : undefined;
+  }
+
+  async #open(address: HttpAddress, signal: AbortSignal | undefined): Promise<Connection> {
     const { host, port, secure } = address;
     // Client certificates are for the origin that they were given for.
     const { certificate: _certificate, key: _key, passphrase: _passphrase, ...others } = this.#tls;
     const tls = this.#base === undefined || this.#base.origin === address.origin ? this.#tls : others;
+    const proxy = this.#httpProxy(address);
+    if (proxy !== undefined) {
+      const { proxy: _proxy, proxyTls, blockAddresses, ...direct } = this.#dial;
+      if (blockAddresses !== undefined)
+        throw new UsageError('blockAddresses cannot be checked through a proxy: the proxy looks the name up');
+      const place = { host: proxy.host, port: proxy.port, implicitTls: proxy.scheme === 'https', tls: proxyTls };
+      return dial({ protocol: 'HTTP proxy', ...place }, { ...direct, signal });
+    }
     // The scheme's name, by which the environment names its proxy.
     return dial(
       { protocol: secure ? 'HTTPS' : 'HTTP', host, port, implicitTls: secure, tls },

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
-import { type FileHandle, open, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { type FileHandle, mkdir, open, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { ProtocolError, UsageError } from '../errors.ts';
 import type { HttpClient } from './client.ts';
 import { HttpFields } from './fields.ts';
@@ -65,6 +66,7 @@ export async function download(
   const validator = validatorOf(response);
   let handle: FileHandle | undefined;
   try {
+    await mkdir(dirname(file), { recursive: true });
     handle = await open(part, resume ? (from > 0 ? 'r+' : 'w') : 'wx');
     if (resume) await (validator === undefined ? rm(note, { force: true }) : writeFile(note, validator));
     const total = response.sizeBytes === undefined ? undefined : from + response.sizeBytes;

@@ -6,6 +6,7 @@ export type { HttpAuth } from './auth.ts';
 export { HttpClient, type HttpUpgrade } from './client.ts';
 export type { CookieStore } from './cookies.ts';
 export { type DownloadOptions, type DownloadResult, download } from './download.ts';
+export { type EventOptions, type ServerEvent, events } from './event-stream.ts';
 export type { UploadProgress } from './exchange.ts';
 export { HttpFields, type HttpFieldsInit } from './fields.ts';
 export type { MultipartPart } from './multipart.ts';

@@ -8,6 +8,16 @@ import { DefectList } from '../../dist/mime/defect.js';
 import { defaultParseLimits } from '../../dist/mime/parse-limits.js';
 import { MimeReader } from '../../dist/mime/reader.js';
 
+import { bodyDecoder, chunkedDecoder } from '../../dist/http/body-codec.js';
+import { parseChallenges } from '../../dist/http/challenge.js';
+import {
+  encodeRequestHead,
+  requestFraming,
+  requestHeadDecoder,
+  responseFraming,
+  responseHeadDecoder,
+} from '../../dist/http/codec.js';
+import { parseNetrc } from '../../dist/http/netrc.js';
 import { apopTimestamp, parseList, parseUidl, pop3CommandDecoder, pop3StatusDecoder } from '../../dist/pop3/codec.js';
 import { partsOf } from '../../dist/imap/index.js';
 import { parseResponse, responseFramer } from '../../dist/imap/codec/response.js';
@@ -51,6 +61,40 @@ function sameAtAnySplit(make, text, next) {
   const split = decodeAll(make(), pieces);
   if (whole !== split)
     throw new Error(`split input decodes differently: ${whole.slice(0, 300)} against ${split.slice(0, 300)}`);
+}
+
+/** The same bytes of a body, whole and cut at random places; how they are cut into spans does not matter. */
+function sameSpans(make, text, next) {
+  const all = bytes(text);
+  const read = (pieces) => {
+    const queue = new ByteQueue();
+    const decode = make();
+    let body = '';
+    try {
+      for (const piece of pieces) {
+        queue.push(piece);
+        for (let span = decode(queue); span !== undefined; span = decode(queue)) {
+          body += Buffer.from(span.bytes).toString('latin1');
+          // Behind the end nothing is read.
+          if (span.last) return `${body} end`;
+        }
+      }
+    } catch (error) {
+      if (!(error instanceof PostwireError)) throw error;
+      return `${body} ${error.code}`;
+    }
+    return body;
+  };
+  const pieces = [];
+  for (let at = 0; at < all.length;) {
+    const length = 1 + Math.floor(next() * 8);
+    pieces.push(all.slice(at, at + length));
+    at += length;
+  }
+  const whole = read([all.slice()]);
+  const split = read(pieces);
+  if (whole !== split)
+    throw new Error(`split body decodes differently: ${whole.slice(0, 300)} against ${split.slice(0, 300)}`);
 }
 
 function onlyOurErrors(act) {
@@ -164,6 +208,59 @@ export const targets = {
       sameAtAnySplit(() => replyDecoder({ enhanced: true }), text, next);
       sameAtAnySplit(() => replyDecoder({ freeForm: true }), text, next);
       onlyOurErrors(() => parseEhlo({ code: 250, lines: text.split('\n') }));
+    },
+  },
+  http: {
+    seeds: [
+      'HTTP/1.1 200 OK\r\nContent-Length: 5\r\nA: b\r\n\r\nhello',
+      'HTTP/1.0 404\r\nTransfer-Encoding: chunked\r\n\r\n',
+      '5;a="b"\r\nhello\r\n0\r\nA: b\r\n\r\nHTTP/1.1 103 Early Hints\r\n\r\n',
+      'GET /a?b HTTP/1.1\r\nHost: c\r\nContent-Length: 1, 1\r\n\r\nx',
+      'Digest realm="a \\" b", qop="auth,auth-int", nonce=n, Basic realm=x, Negotiate abc==',
+      'machine a login b password "c d"\ndefault login e\nmacdef f\nx\n\n',
+    ],
+    alphabet: [
+      '\r\n',
+      '\n',
+      '\r',
+      ':',
+      ' ',
+      '\t',
+      ';',
+      ',',
+      '"',
+      '\\',
+      '0',
+      '5',
+      'ff',
+      '-',
+      '+',
+      '=',
+      '\0',
+      '\xff',
+      'HTTP/1.1 ',
+    ],
+    run(text, next) {
+      sameAtAnySplit(() => responseHeadDecoder(), text, next);
+      sameAtAnySplit(() => requestHeadDecoder(), text, next);
+      sameSpans(() => chunkedDecoder(), text, next);
+      sameSpans(() => bodyDecoder({ kind: 'length', byteCount: 20 }), text, next);
+      const queue = new ByteQueue();
+      queue.push(bytes(text));
+      const head = onlyOurErrors(() => requestHeadDecoder()(queue));
+      if (head !== undefined) {
+        onlyOurErrors(() => requestFraming(head));
+        const again = new ByteQueue();
+        again.push(encodeRequestHead(head).bytes);
+        const back = requestHeadDecoder()(again);
+        if (JSON.stringify([...back.headers]) !== JSON.stringify([...head.headers])) throw new Error('not read back');
+      }
+      const answer = new ByteQueue();
+      answer.push(bytes(text));
+      const status = onlyOurErrors(() => responseHeadDecoder()(answer));
+      if (status !== undefined) onlyOurErrors(() => responseFraming('GET', status));
+      parseChallenges([text]);
+      parseNetrc(text);
     },
   },
   pop3: {

@@ -272,12 +272,21 @@ test('upgrade hands the connection over', async () => {
   expect((await caught(client.upgrade('/', 'echo'))).code).toBe('UNSUPPORTED');
 });
 
-test('through a proxy, with a login for it that the origin does not see', async () => {
+test('HT-26: through a proxy, with a login for it that the origin does not see', async () => {
   const origin = await fake({ tls: 'implicit', routes: { '/': 'origin' } });
   const proxy = await fake({ proxy: true, proxyUsers: { p: 'secret' } });
   const client = clientOf({ tls: { ca: origin.ca }, proxy: proxy.url.replace('://', '://p:secret@') });
   expect(await (await client.get(origin.url)).text()).toBe('origin');
   expect(JSON.stringify([...(origin.requests[0]?.headers ?? [])])).not.toMatch(/proxy/i);
+  expect(proxy.requests).toHaveLength(0);
+  // A plain request is passed on as it is, with its absolute URL.
+  const plain = await fake({ routes: { '/a': (got) => JSON.stringify([...got.headers]) } });
+  const told = await (await client.get(`${plain.url}/a?b`, { headers: { 'X-Mine': '1' } })).text();
+  expect(told).toContain('X-Mine');
+  expect(told).not.toMatch(/proxy-auth/i);
+  expect(proxy.requests[0]?.target).toBe(`${plain.url}/a?b`);
+  expect(proxy.transcript.join('\n')).not.toContain(Buffer.from('p:secret').toString('base64'));
+  expect((await clientOf({ proxy: proxy.url }).get(plain.url)).status).toBe(407);
   const refused = clientOf({ tls: { ca: origin.ca }, proxy: proxy.url });
   expect((await caught(refused.get(origin.url))).code).toBe('CONNECT');
 });
