@@ -70,5 +70,6 @@ export {
   type HttpRequestOptions,
   HttpResponse,
   request,
+  xmlRpc,
 } from './http/index.ts';
 export type { Trace, TraceEntry } from './socket/index.ts';

@@ -17,6 +17,16 @@ export type { DownloadProgress } from './response-body.ts';
 export { HttpResponse } from './response.ts';
 export type { RetryOptions } from './retry.ts';
 
+export {
+  XmlRpcClient,
+  XmlRpcFault,
+  type XmlRpcHandlers,
+  type XmlRpcMethods,
+  xmlRpc,
+  xmlRpcDispatcher,
+} from './xml-rpc.ts';
+export { XmlRpcTyped, type XmlRpcValue, xmlRpcTyped } from './xml-rpc-codec.ts';
+
 let shared: HttpClient | undefined;
 
 /**

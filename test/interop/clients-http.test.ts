@@ -1,3 +1,5 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -5,7 +7,8 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Agent, request } from 'undici';
 import { type FakeHttp, type FakeHttpOptions, fakeHttp } from '../../src/testing/index.ts';
 import { largeFile, sha1 } from '../suites/http.ts';
-import { run } from './process.ts';
+import { XmlRpcFault, type XmlRpcValue, xmlRpc, xmlRpcDispatcher } from '../../src/http/index.ts';
+import { run, stop } from './process.ts';
 
 async function* words(): AsyncIterable<Uint8Array> {
   for (const word of ['one ', 'two ', 'three']) yield Buffer.from(word);
@@ -91,6 +94,59 @@ print(json.dumps(out))
     const result = await run('python3', ['-c', script, String(server.port), String(secure.port), ca]);
     expect(result.err).toBe('');
     expect(JSON.parse(result.out)).toEqual([[200, 5], [200, 13], [200, 100_000], [200, 0], [200, 2], 'hello']);
+  });
+
+  test('Python xmlrpc: its client at our dispatcher, our client at its server', async () => {
+    const dispatch = xmlRpcDispatcher({
+      echo: (value) => value as XmlRpcValue,
+      fail: () => {
+        throw new XmlRpcFault(7, 'on purpose');
+      },
+    });
+    server.route('POST /RPC2', async (got) => ({
+      headers: { 'Content-Type': 'text/xml' },
+      body: await dispatch(got.text),
+    }));
+    const script = `
+import sys, json, datetime, xmlrpc.client
+p = xmlrpc.client.ServerProxy(sys.argv[1] + '/RPC2', allow_none=True, use_builtin_types=True)
+values = [1, -5, 1.5, 1e-300, True, None, 'ä <&>', b'\\x00\\xff', datetime.datetime(2026, 1, 2, 3, 4, 5), [1, ['x']], {'a': {'b': 2}}]
+out = [p.echo(v) == v for v in values]
+try:
+    p.fail()
+except xmlrpc.client.Fault as e:
+    out.append([e.faultCode, e.faultString])
+m = xmlrpc.client.MultiCall(p)
+m.echo(1)
+m.echo('two')
+out.append(list(m()))
+print(json.dumps(out))
+`;
+    const result = await run('python3', ['-c', script, server.url]);
+    expect(result.err).toBe('');
+    expect(JSON.parse(result.out)).toEqual([...Array.from({ length: 11 }, () => true), [7, 'on purpose'], [1, 'two']]);
+    const serverScript = `
+import sys
+from xmlrpc.server import SimpleXMLRPCServer
+s = SimpleXMLRPCServer(('127.0.0.1', 0), allow_none=True, logRequests=False)
+s.register_introspection_functions()
+s.register_multicall_functions()
+s.register_function(lambda v: v, 'echo')
+print(s.server_address[1], flush=True)
+s.serve_forever()
+`;
+    const python = spawn('python3', ['-c', serverScript], { stdio: ['ignore', 'pipe', 'inherit'] });
+    try {
+      const [line] = (await once(python.stdout, 'data')) as [Buffer];
+      await using client = xmlRpc(`http://127.0.0.1:${Number(String(line))}/RPC2`);
+      for (const value of [1, 1.5, 1e-300, 'ä <&>', null, true, [1, ['x']], new Date('2026-01-02T03:04:05Z')])
+        expect(await client.call('echo', [value])).toEqual(value);
+      expect(await client.listMethods()).toContain('echo');
+      expect(await client.multicall([['echo', 1], ['none']])).toMatchObject([1, { code: 'REPLY' }]);
+      await expect(client.call('none')).rejects.toMatchObject({ code: 'REPLY' });
+    } finally {
+      await stop(python);
+    }
   });
 
   test('undici: keep-alive, trailers, streamed upload, TLS', async () => {
