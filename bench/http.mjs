@@ -37,7 +37,8 @@ async function* small(port, workload, concurrency) {
     });
   yield await compare('http', workload, 'requests/s', {
     postwire: () => atOnce(concurrency, COUNT, async () => (await client.request(url)).text()),
-    'undici.request': () => atOnce(concurrency, COUNT, async () => (await undiciRequest(url, { dispatcher })).body.text()),
+    'undici.request': () =>
+      atOnce(concurrency, COUNT, async () => (await undiciRequest(url, { dispatcher })).body.text()),
     'undici.fetch': () => atOnce(concurrency, COUNT / 2, async () => (await fetch(url)).text()),
     'node:http': () => atOnce(concurrency, COUNT, nodeGet),
     limit: () => rawGet(port, concurrency, COUNT * 2),

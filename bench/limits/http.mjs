@@ -65,7 +65,9 @@ export function rawDownload(port, size) {
   return new Promise((resolve, reject) => {
     const started = performance.now();
     let bytes = 0;
-    const socket = connect(port, '127.0.0.1', () => socket.write(`GET /big/${size} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n`));
+    const socket = connect(port, '127.0.0.1', () =>
+      socket.write(`GET /big/${size} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n`),
+    );
     socket.on('error', reject);
     socket.on('data', (chunk) => {
       bytes += chunk.length;

@@ -3,6 +3,7 @@ import * as zlib from 'node:zlib';
 import { LimitError, ProtocolError, messageOf } from '../errors.ts';
 import { ByteStream } from '../wire/byte-stream.ts';
 import { EMPTY } from '../wire/bytes.ts';
+import { closing } from './closing.ts';
 
 /** Encodings within one another. */
 const MAX_CHAIN = 5;
@@ -53,9 +54,9 @@ export function readCodings(field: string | undefined): readonly Coding[] | unde
  * body is empty whatever its coding. Behind gzip data only further members and zeros may follow.
  */
 export function decompress(stream: ByteStream, chain: readonly Coding[], maxRatio: number): ByteStream {
-  let source: AsyncIterable<Uint8Array> = stream;
-  for (const coding of [...chain].reverse()) source = undo(source, coding, maxRatio);
-  return new ByteStream(source);
+  let source = stream;
+  for (const coding of [...chain].reverse()) source = new ByteStream(closing(source, undo(source, coding, maxRatio)));
+  return source;
 }
 
 async function* undo(

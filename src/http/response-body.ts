@@ -4,6 +4,7 @@ import { notify } from '../socket/notify.ts';
 import { ByteStream, type LendingSource } from '../wire/byte-stream.ts';
 import { bodyDecoder } from './body-codec.ts';
 import { type HttpFraming, type HttpResponseHead, keepsAlive, responseFraming } from './codec.ts';
+import { closing } from './closing.ts';
 import type { WireAnswer } from './exchange.ts';
 import type { HttpFields } from './fields.ts';
 import type { HttpPool, Lease } from './pool.ts';
@@ -149,13 +150,14 @@ export function watched(stream: ByteStream, watch: BodyWatch): ByteStream {
     windowStart = now;
     windowBytes = 0;
   };
+  const counted = async function* (): AsyncGenerator<Uint8Array, void> {
+    for await (const chunk of stream) {
+      count(chunk);
+      yield chunk;
+    }
+  };
   const source: LendingSource = {
-    async *[Symbol.asyncIterator]() {
-      for await (const chunk of stream) {
-        count(chunk);
-        yield chunk;
-      }
-    },
+    [Symbol.asyncIterator]: () => closing(stream, counted()),
     forEach: async (consume) => {
       await stream.forEach((chunk) => {
         count(chunk);

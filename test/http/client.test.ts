@@ -2,6 +2,8 @@ import { mkdtempSync, writeFileSync } from 'node:fs';
 import { request as nodeRequest } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { randomBytes } from 'node:crypto';
+import { gzipSync } from 'node:zlib';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, describe, expect, test } from 'vitest';
 import { PostwireError } from '../../src/errors.ts';
@@ -202,6 +204,15 @@ describe('time', () => {
     expect(await caught(client.get('/'))).toMatchObject({ code: 'TIMEOUT' });
     await held.dispose();
     expect((await client.head('/')).status).toBe(200);
+  });
+
+  test('a body that is given up before its first byte frees its connection', async () => {
+    const bytes = gzipSync(randomBytes(1_000_000));
+    const server = await fake({ routes: { '/': { headers: { 'Content-Encoding': 'gzip' }, body: bytes } } });
+    const client = clientOf({ baseUrl: server.url, maxConnections: 1, timeouts: { connectMs: 500 } });
+    for (const options of [{}, { decompress: false, onProgress: () => {} }])
+      for (let turn = 0; turn < 3; turn++) await (await client.get('/', options)).dispose();
+    expect((await (await client.get('/')).bytes()).length).toBe(1_000_000);
   });
 
   test('close ends what is under way', async () => {
