@@ -321,22 +321,14 @@ export class Connection implements AsyncDisposable {
       if (this.#body === token) this.#body = undefined;
       options.onEnd?.();
     };
-    /** The bytes of the next span. They may be none. */
-    const take = (span: BodySpan): Uint8Array => {
-      if (span.last) finish();
-      return span.bytes;
-    };
-    const takeNext = (): Uint8Array | Promise<Uint8Array> => {
-      const span = this.tryRead(decode, 'body');
-      return span === undefined ? this.read(decode, read).then(take) : take(span);
-    };
     const next = async (): Promise<IteratorResult<Uint8Array, undefined>> => {
       const first = arrived.shift();
       if (first !== undefined) return { done: false, value: first };
       try {
         for (;;) {
           if (finished) break;
-          const value = await takeNext();
+          const { bytes: value, last } = this.tryRead(decode, 'body') ?? (await this.read(decode, read));
+          if (last) finish();
           if (value.length > 0) return { done: false, value };
         }
       } catch (error) {
@@ -352,9 +344,11 @@ export class Connection implements AsyncDisposable {
         for (const bytes of arrived.splice(0)) await use(bytes);
         for (;;) {
           if (finished) break;
-          const bytes = takeNext();
-          const used = use(bytes instanceof Uint8Array ? bytes : await bytes);
+          const span = this.tryRead(decode, 'body') ?? (await this.read(decode, read));
+          const used = use(span.bytes);
           if (used !== undefined) await used;
+          // Not before: whoever waits for the end would read on, into the chunk that is still in use.
+          if (span.last) finish();
         }
       } catch (error) {
         await iterator.return?.();

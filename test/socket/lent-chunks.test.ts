@@ -1,6 +1,15 @@
 import { createHash } from 'node:crypto';
 import { afterEach, expect, test } from 'vitest';
-import { Connection, type Listener, dial, dottedDecoder, lineDecoder, listen } from './socket.ts';
+import {
+  type BodySpan,
+  Connection,
+  type Decoder,
+  type Listener,
+  dial,
+  dottedDecoder,
+  lineDecoder,
+  listen,
+} from './socket.ts';
 import { textOf } from '../decoder-cases.ts';
 
 const open: Listener[] = [];
@@ -49,6 +58,25 @@ test('after lent chunks, those that are handed out are never overwritten', async
   const chunks: Uint8Array[] = [];
   for await (const chunk of connection.body(dottedDecoder())) chunks.push(chunk);
   expect(createHash('sha1').update(Buffer.concat(chunks)).digest('hex')).toBe(wanted);
+  await connection.close();
+});
+
+test('the body has ended once its last lent chunk is no longer in use', async () => {
+  const connection = await connect(async (peer) => {
+    await peer.write([body]);
+    await pause();
+    await peer.write([Buffer.from('the next reply\r\n'.repeat(20_000))]);
+  });
+  let using = false;
+  let endedInUse = false;
+  const hash = createHash('sha1');
+  await connection.body(dottedDecoder(), { onEnd: () => void (endedInUse = using) }).forEach(async (chunk) => {
+    using = true;
+    await new Promise((resolve) => setTimeout(resolve, 1));
+    hash.update(chunk);
+    using = false;
+  });
+  expect([endedInUse, hash.digest('hex')]).toEqual([false, wanted]);
   await connection.close();
 });
 
