@@ -63,4 +63,14 @@ export {
   type FtpTarget,
 } from './ftp/index.ts';
 export { ImapClient, type ImapOptions, type ImapTarget, type SearchQuery } from './imap/index.ts';
+export {
+  ExpectEnd,
+  ExpectTimeout,
+  TelnetClient,
+  TelnetMatch,
+  type TelnetOptions,
+  type TelnetPattern,
+  type TelnetTarget,
+  telnetEnd,
+} from './telnet/index.ts';
 export type { Trace, TraceEntry } from './socket/index.ts';

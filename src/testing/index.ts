@@ -12,3 +12,11 @@ export { FtpFiles, type FtpNode } from './ftp-files.ts';
 export { FakeImap, type FakeImapOptions, fakeImap } from './fake-imap.ts';
 export type { ImapProfile } from './imap-profiles.ts';
 export { Folder, type FolderMessage, ImapAccount } from './imap-account.ts';
+export {
+  FakeTelnet,
+  type FakeTelnetCommand,
+  type FakeTelnetOptions,
+  type FakeTelnetStep,
+  type FakeTerminal,
+  fakeTelnet,
+} from './fake-telnet.ts';
