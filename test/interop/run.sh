@@ -17,6 +17,8 @@ need lftp lftp
 need danted dante-server
 need squid squid
 need curl curl
+need telnetd inetutils-telnetd
+need telnet telnet
 need python3 python3
 need chromium chromium
 /usr/bin/python3 -c "import dkim, nacl" 2>/dev/null || missing+=(python3-dkim python3-nacl)
