@@ -4,8 +4,8 @@ import { type CallOptions, type CloseReason, type Connection, checkCall } from '
 import { dialServer } from '../socket/target.ts';
 import { timerMs } from '../socket/deadlines.ts';
 import { Secret, checkArgument } from '../wire/arguments.ts';
-import { ByteQueue, type Decoder } from '../wire/byte-queue.ts';
-import { EMPTY, encodeText, utf8 } from '../wire/bytes.ts';
+import type { Decoder } from '../wire/byte-queue.ts';
+import { encodeText } from '../wire/bytes.ts';
 import { anyBytes } from '../wire/line.ts';
 import { TelnetAnswers } from './answers.ts';
 import {
@@ -34,6 +34,7 @@ import {
   showPattern,
 } from './expect.ts';
 import { type TelnetLogin, login } from './login.ts';
+import { TelnetOutput, textOfPieces } from './output.ts';
 import { OptionEngine, type TelnetSide } from './options.ts';
 import {
   type ResolvedTelnetTarget,
@@ -76,7 +77,7 @@ export class TelnetClient implements AsyncDisposable {
   readonly #answers: TelnetAnswers;
   readonly #decode: Decoder<Event>;
   #text: TelnetText;
-  readonly #received = new ByteQueue();
+  readonly #received = new TelnetOutput();
   #ended = false;
   /** The call that reads. */
   #reading: string | undefined;
@@ -470,11 +471,11 @@ export class TelnetClient implements AsyncDisposable {
     const search = new PatternSearch(list);
     let match: TelnetMatch | undefined;
     const look = (): boolean => {
-      const found = search.find(this.#received.peek(), this.#ended);
+      const found = search.find(this.#received, this.#ended);
       if (found === undefined) return this.#ended;
-      const before = this.#received.take(found.end);
-      const text = utf8(before.subarray(found.start));
-      match = new TelnetMatch(found.index, text, found.match, before.subarray(0, found.start));
+      const before = this.#received.take(found.start);
+      const text = textOfPieces(this.#received.take(found.end - found.start));
+      match = new TelnetMatch(found.index, text, found.match, before);
       return true;
     };
     await this.#until(look, () => list.map(showPattern).join(' or '), call);
@@ -555,7 +556,7 @@ export class TelnetClient implements AsyncDisposable {
   }
 
   #take(byteCount: number): string {
-    const text = byteCount === 0 ? '' : utf8(this.#received.take(byteCount));
+    const text = textOfPieces(this.#received.take(byteCount));
     this.#resume?.();
     return text;
   }
@@ -595,11 +596,9 @@ export class TelnetClient implements AsyncDisposable {
   }
 
   #sight(): TelnetSight {
-    const all = this.#received.peek();
-    let from = Math.max(0, all.length - 1000);
-    while (from < all.length && ((all[from] as number) & 0xc0) === 0x80) from++;
+    const { text } = this.#received.textFrom(Math.max(0, this.#received.length - 1000));
     // What was typed as a secret may have been echoed.
-    const lastText = this.#connection.transcript.mask(utf8(all.length === 0 ? EMPTY : all.subarray(from)));
+    const lastText = this.#connection.transcript.mask(text);
     return { lastText, options: this.options };
   }
 

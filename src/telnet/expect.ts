@@ -1,5 +1,6 @@
 import { ClosedError, type ErrorDetails, TimeoutError, UsageError } from '../errors.ts';
-import { encodeText, indexOfBytes, utf8, utf8Length } from '../wire/bytes.ts';
+import { encodeText, utf8Length } from '../wire/bytes.ts';
+import { type TelnetOutput, textOfPieces } from './output.ts';
 
 /** Stands for the end of the output among the patterns of `expect`. */
 export const telnetEnd: unique symbol = Symbol('the end of the output');
@@ -20,9 +21,9 @@ export class TelnetMatch {
   readonly text: string;
   /** The groups of a regular expression. */
   readonly match: RegExpExecArray | undefined;
-  readonly #before: Uint8Array;
+  readonly #before: readonly Uint8Array[];
 
-  constructor(index: number, text: string, match: RegExpExecArray | undefined, before: Uint8Array) {
+  constructor(index: number, text: string, match: RegExpExecArray | undefined, before: readonly Uint8Array[]) {
     this.index = index;
     this.text = text;
     this.match = match;
@@ -31,7 +32,7 @@ export class TelnetMatch {
 
   /** Everything between the last match and this one. Decoded when it is asked for. */
   get before(): string {
-    return utf8(this.#before);
+    return textOfPieces(this.#before);
   }
 }
 
@@ -91,46 +92,41 @@ export class PatternSearch {
     });
   }
 
-  /** `bytes` are well-formed UTF-8 and begin with those of the call before. */
-  find(bytes: Uint8Array, ended: boolean): Found | undefined {
+  /** `output` begins with what it held at the call before. */
+  find(output: TelnetOutput, ended: boolean): Found | undefined {
     let best: Found | undefined;
-    let text: { readonly value: string; readonly from: number } | undefined;
+    let window: { readonly text: string; readonly from: number } | undefined;
+    const { length } = output;
     for (const [index, pattern] of this.#patterns.entries()) {
       let found: Found | undefined;
       if (pattern === telnetEnd) {
-        if (ended) found = { index, start: bytes.length, end: bytes.length, match: undefined };
+        if (ended) found = { index, start: length, end: length, match: undefined };
       } else if (pattern instanceof RegExp) {
-        if (bytes.length > this.#scanned || this.#scanned === 0) {
-          text ??= this.#window(bytes);
-          found = findExpression(pattern, index, text);
+        if (length > this.#scanned || this.#scanned === 0) {
+          window ??= output.textFrom(Math.max(0, this.#scanned - WINDOW_BYTES));
+          found = findExpression(pattern, index, window);
         }
       } else {
-        const start = indexOfBytes(bytes, pattern, Math.max(0, this.#scanned - pattern.length + 1));
+        const start = output.indexOf(pattern, Math.max(0, this.#scanned - pattern.length + 1));
         if (start >= 0) found = { index, start, end: start + pattern.length, match: undefined };
       }
       if (found !== undefined && (best === undefined || found.start < best.start)) best = found;
     }
-    this.#scanned = bytes.length;
+    this.#scanned = length;
     return best;
-  }
-
-  #window(bytes: Uint8Array): { value: string; from: number } {
-    let from = Math.max(0, this.#scanned - WINDOW_BYTES);
-    while (from < bytes.length && ((bytes[from] as number) & 0xc0) === 0x80) from++;
-    return { value: utf8(bytes.subarray(from)), from };
   }
 }
 
 function findExpression(
   pattern: RegExp,
   index: number,
-  { value, from }: { value: string; from: number },
+  { text, from }: { readonly text: string; readonly from: number },
 ): Found | undefined {
   // The first character is only what stands before the rest: else ^ would match in the middle.
-  pattern.lastIndex = from === 0 ? 0 : (value.codePointAt(0) ?? 0) > 0xffff ? 2 : 1;
-  const match = pattern.exec(value);
+  pattern.lastIndex = from === 0 ? 0 : (text.codePointAt(0) ?? 0) > 0xffff ? 2 : 1;
+  const match = pattern.exec(text);
   if (match === null) return undefined;
-  const start = from + utf8Length(value.slice(0, match.index));
+  const start = from + utf8Length(text.slice(0, match.index));
   return { index, start, end: start + utf8Length(match[0]), match };
 }
 
