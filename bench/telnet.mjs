@@ -39,7 +39,7 @@ async function telnetClient(port) {
   let length = 0;
   for (let count = 0; count < COUNT; count++) length += (await client.exec('go')).length;
   const seconds = (performance.now() - started) / 1000;
-  client.destroy();
+  await client.destroy();
   // Its default drops an echo's line, which there is none of, and line ends: what came is what counts.
   if (length < 0.9 * COUNT * MEGABYTE) throw new Error(`telnet-client lost output: ${length} characters`);
   return { amount: COUNT, seconds };

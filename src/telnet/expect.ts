@@ -1,6 +1,6 @@
 import { ClosedError, type ErrorDetails, TimeoutError, UsageError } from '../errors.ts';
 import { encodeText, utf8Length } from '../wire/bytes.ts';
-import { type TelnetOutput, textOfPieces } from './output.ts';
+import { Needle, type TelnetOutput, textOfPieces } from './output.ts';
 
 /** Stands for the end of the output among the patterns of `expect`. */
 export const telnetEnd: unique symbol = Symbol('the end of the output');
@@ -76,7 +76,7 @@ export interface Found {
 
 /** One search for several patterns in bytes that grow at their end. The earliest match wins; of two, the pattern listed first. */
 export class PatternSearch {
-  readonly #patterns: readonly (Uint8Array | RegExp | typeof telnetEnd)[];
+  readonly #patterns: readonly (Needle | RegExp | typeof telnetEnd)[];
   /** Bytes that have been searched. */
   #scanned = 0;
 
@@ -88,7 +88,7 @@ export class PatternSearch {
       if (pattern instanceof RegExp) return new RegExp(pattern.source, `${pattern.flags.replace(/[gy]/g, '')}g`);
       if (typeof pattern !== 'string' || pattern === '')
         throw new UsageError('a pattern must be text that is not empty, a regular expression, or telnetEnd');
-      return encodeText(pattern);
+      return new Needle(encodeText(pattern));
     });
   }
 
@@ -107,8 +107,8 @@ export class PatternSearch {
           found = findExpression(pattern, index, window);
         }
       } else {
-        const start = output.indexOf(pattern, Math.max(0, this.#scanned - pattern.length + 1));
-        if (start >= 0) found = { index, start, end: start + pattern.length, match: undefined };
+        const start = output.indexOf(pattern, Math.max(0, this.#scanned - pattern.bytes.length + 1));
+        if (start >= 0) found = { index, start, end: start + pattern.bytes.length, match: undefined };
       }
       if (found !== undefined && (best === undefined || found.start < best.start)) best = found;
     }

@@ -1,9 +1,56 @@
 import { isAscii } from 'node:buffer';
-import { EMPTY, allocateBytes, concatBytes, indexOfBytes, latin1, utf8 } from '../wire/bytes.ts';
+import { EMPTY, allocateBytes, concatBytes, indexOfByte, indexOfBytes, latin1, utf8 } from '../wire/bytes.ts';
 
 /** Up to this, pieces are copied together: else a server that sends byte by byte costs an object for each. */
 const SMALL_BYTES = 4096;
 const BLOCK_BYTES = 32 * 1024;
+
+/** Tries by the rare byte before the search goes on by the whole text. */
+const MAX_TRIES = 32;
+
+/**
+ * Text in output, by the byte of it that is least common there: a search for one byte is several times faster than one for many, and prompts
+ * end in marks that output seldom has. Where it has them, the search for all goes on.
+ */
+export class Needle {
+  readonly bytes: Uint8Array;
+  /** Where the rare byte is; -1 where all are common. */
+  readonly #rare: number;
+
+  constructor(bytes: Uint8Array) {
+    this.bytes = bytes;
+    this.#rare = bytes.findLastIndex(isRare);
+  }
+
+  /** Index at or after `from`; -1 where it is not. */
+  in(piece: Uint8Array, from: number): number {
+    const rare = this.#rare;
+    if (rare < 0) return indexOfBytes(piece, this.bytes, from);
+    let start = from;
+    for (let tries = 0; tries < MAX_TRIES; tries++) {
+      const at = indexOfByte(piece, this.bytes[rare] as number, start + rare);
+      if (at < 0) return -1;
+      start = at - rare;
+      if (this.#at(piece, start)) return start;
+      start++;
+    }
+    return indexOfBytes(piece, this.bytes, start);
+  }
+
+  #at(piece: Uint8Array, start: number): boolean {
+    const { bytes } = this;
+    if (start + bytes.length > piece.length) return false;
+    for (let index = 0; index < bytes.length; index++) if (piece[start + index] !== bytes[index]) return false;
+    return true;
+  }
+}
+
+/** A mark: neither a letter, a digit, a blank nor a control character, and no part of another script's letter. */
+const isRare = (byte: number): boolean =>
+  (byte > 0x20 && byte < 0x30) ||
+  (byte > 0x39 && byte < 0x41) ||
+  (byte > 0x5a && byte < 0x61) ||
+  (byte > 0x7a && byte < 0x7f);
 
 /** Pieces that each end with a whole character, as text. */
 export const textOfPieces = (pieces: readonly Uint8Array[]): string => {
@@ -48,17 +95,17 @@ export class TelnetOutput {
   }
 
   /** Index of `needle` at or after `from`; -1 where it is not. */
-  indexOf(needle: Uint8Array, from: number): number {
-    const reach = needle.length - 1;
+  indexOf(needle: Needle, from: number): number {
+    const reach = needle.bytes.length - 1;
     let base = 0;
     for (const [index, piece] of this.#pieces.entries()) {
       const end = base + piece.length;
       if (end > from) {
-        const at = indexOfBytes(piece, needle, Math.max(0, from - base));
+        const at = needle.in(piece, Math.max(0, from - base));
         if (at >= 0) return base + at;
         const seam = Math.max(base, from, end - reach);
         if (seam < end && index < this.#pieces.length - 1) {
-          const over = indexOfBytes(this.slice(seam, end + reach), needle);
+          const over = needle.in(this.slice(seam, end + reach), 0);
           if (over >= 0) return seam + over;
         }
       }
