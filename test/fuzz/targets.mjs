@@ -394,7 +394,14 @@ export const targets = {
           return (queue) => {
             for (let event = decode(queue); event !== undefined; event = decode(queue)) {
               if (event.kind === 'data') data += Buffer.from(event.bytes).toString('latin1');
-              else return { before: data, event };
+              else
+                return [
+                  data,
+                  event.kind,
+                  event.verb ?? event.code,
+                  event.option,
+                  Buffer.from(event.bytes ?? []).toString('hex'),
+                ];
             }
             return undefined;
           };
