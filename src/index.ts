@@ -72,4 +72,14 @@ export {
   request,
   xmlRpc,
 } from './http/index.ts';
+export {
+  ExpectEnd,
+  ExpectTimeout,
+  TelnetClient,
+  TelnetMatch,
+  type TelnetOptions,
+  type TelnetPattern,
+  type TelnetTarget,
+  telnetEnd,
+} from './telnet/index.ts';
 export type { Trace, TraceEntry } from './socket/index.ts';

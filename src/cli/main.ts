@@ -11,6 +11,7 @@ import { addPop3Command } from './pop3.ts';
 import { addSendCommand } from './send.ts';
 import { addSendmailCommand } from './sendmail.ts';
 import { addSmtpCommand } from './smtp-test.ts';
+import { addTelnetCommand } from './telnet.ts';
 
 const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
   version: string;
@@ -27,6 +28,7 @@ addPop3Command(program);
 addFtpCommand(program);
 addImapCommand(program);
 addGetCommand(program);
+addTelnetCommand(program);
 addMimeCommand(program);
 
 // A closed pipe is the reader's way to say that it has enough.

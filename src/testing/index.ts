@@ -14,3 +14,11 @@ export type { ImapProfile } from './imap-profiles.ts';
 export { Folder, type FolderMessage, ImapAccount } from './imap-account.ts';
 export { FakeHttp, type FakeHttpOptions, fakeHttp } from './fake-http.ts';
 export { type FakeHttpFile, type FakeHttpHandler, type FakeHttpReply, FakeHttpRequest } from './http-messages.ts';
+export {
+  FakeTelnet,
+  type FakeTelnetCommand,
+  type FakeTelnetOptions,
+  type FakeTelnetStep,
+  type FakeTerminal,
+  fakeTelnet,
+} from './fake-telnet.ts';

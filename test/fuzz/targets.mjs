@@ -25,6 +25,8 @@ import { readFetched } from '../../dist/imap/codec/fetched.js';
 import { decodeUtf7, encodeUtf7 } from '../../dist/imap/codec/utf7.js';
 import { uids } from '../../dist/imap/codec/sequence-set.js';
 import { parseEhlo, parsePath, smtpCommandDecoder } from '../../dist/smtp/codec.js';
+import { encodeTelnetData, telnetDecoder } from '../../dist/telnet/codec.js';
+import { OptionEngine } from '../../dist/telnet/options.js';
 import { commandLine } from '../../dist/wire/arguments.js';
 import { splitAddrSpec } from '../../dist/wire/addr-spec.js';
 import { ByteQueue } from '../../dist/wire/byte-queue.js';
@@ -454,6 +456,76 @@ export const targets = {
       onlyOurErrors(() => parseEpsv(text));
       onlyOurErrors(() => parseQuotedPath(text));
       parseFtpTime(text);
+    },
+  },
+  telnet: {
+    seeds: [
+      'login: \xff\xfb\x01\xff\xfd\x18\xff\xfa\x18\x01\xff\xf0',
+      'a\r\0b\r\nc\xff\xffd',
+      '\xff\xfa\x1f\0\xff\xff\0\x18\xff\xf0> \xff\xf9',
+    ],
+    alphabet: [
+      '\xff',
+      '\xfa',
+      '\xf0',
+      '\xfb',
+      '\xfc',
+      '\xfd',
+      '\xfe',
+      '\xf1',
+      '\0',
+      '\r',
+      '\n',
+      '\x01',
+      '\x18',
+      '\xff\xfa',
+      '\xff\xf0',
+    ],
+    run(text, next) {
+      for (const binary of [false, true]) {
+        const make = () => telnetDecoder({ isBinary: () => binary });
+        // Data may come in other spans when it comes in other pieces: what they hold together is what counts.
+        const joined = () => {
+          const decode = make();
+          let data = '';
+          return (queue) => {
+            for (let event = decode(queue); event !== undefined; event = decode(queue)) {
+              if (event.kind === 'data') data += Buffer.from(event.bytes).toString('latin1');
+              else
+                return [
+                  data,
+                  event.kind,
+                  event.verb ?? event.code,
+                  event.option,
+                  Buffer.from(event.bytes ?? []).toString('hex'),
+                ];
+            }
+            return undefined;
+          };
+        };
+        sameAtAnySplit(joined, text, next);
+        const encoded = encodeTelnetData(bytes(text), binary);
+        const queue = new ByteQueue();
+        queue.push(encoded);
+        const decode = make();
+        const read = [];
+        for (let event = decode(queue); event !== undefined; event = decode(queue)) {
+          if (event.kind !== 'data') throw new Error(`data became ${event.kind}`);
+          read.push(event.bytes);
+        }
+        if (!Buffer.concat(read).equals(Buffer.from(bytes(text)))) throw new Error('data did not come back');
+      }
+      let sent = 0;
+      const engine = new OptionEngine({ send: () => sent++, accepts: (_side, option) => option < 100 });
+      const decode = telnetDecoder();
+      const queue = new ByteQueue();
+      queue.push(bytes(text));
+      onlyOurErrors(() => {
+        for (let event = decode(queue); event !== undefined; event = decode(queue))
+          if (event.kind === 'negotiate') engine.receive(event.verb, event.option);
+      });
+      if (!engine.settled) throw new Error('answers are outstanding that nobody asked for');
+      if (sent > text.length) throw new Error('more answers than requests');
     },
   },
   arguments: {

@@ -18,6 +18,8 @@ need danted dante-server
 need squid squid
 need curl curl
 need nginx nginx-light
+need telnetd inetutils-telnetd
+need telnet telnet
 need python3 python3
 need chromium chromium
 /usr/bin/python3 -c "import dkim, nacl" 2>/dev/null || missing+=(python3-dkim python3-nacl)
