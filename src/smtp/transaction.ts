@@ -65,7 +65,7 @@ export interface TransactionHost {
 /** Largest message that goes as one BDAT beside its envelope: refused recipients cost no more than this. */
 const ONE_FLIGHT_BYTES = 256 * 1024;
 /** Pieces in which a held message is written, so that a server's early no is heard. */
-const CHUNK = 1024 * 1024;
+const CHUNK = 4 * 1024 * 1024;
 /** Nothing to wait for. */
 const DONE = Promise.resolve();
 /** How much of a streamed chunk is searched for the end of the header. */
