@@ -1,6 +1,6 @@
 // Interleaved rounds: the subjects take turns within one run, in rotated order, so that all see the same noise. What counts is the median of
 // the per-round ratios, never an absolute figure.
-import { spawn } from 'node:child_process';
+import { fork, spawn } from 'node:child_process';
 import { performance } from 'node:perf_hooks';
 import { fileURLToPath } from 'node:url';
 
@@ -29,7 +29,8 @@ export async function compare(bench, workload, unit, subjects, { rounds = ROUNDS
     for (const name of [...names.slice(shift), ...names.slice(0, shift)]) {
       if (failures[name] !== undefined) continue;
       try {
-        globalThis.gc?.();
+        // Minor: a full collection throws away optimised code, which no program that runs meets.
+        globalThis.gc?.({ type: 'minor' });
         const started = performance.now();
         const result = await subjects[name]();
         const seconds = result.seconds ?? (performance.now() - started) / 1000;
@@ -95,6 +96,39 @@ export const child = (command, args) => () =>
         : reject(new Error(`${args.join(' ')}: ${err.slice(-300)}`)),
     );
   });
+
+/**
+ * The subjects that `module` exports for a workload, each in a process of its own that lives as long as the comparison, for `compare` to call
+ * in turns.
+ */
+export async function* isolated(module, workload, names) {
+  const processes = [];
+  const subjects = {};
+  for (const name of names) {
+    const process_ = fork(`${here}children/subject.mjs`, [module, workload, name], { execArgv: [] });
+    processes.push(process_);
+    const reply = () =>
+      new Promise((resolve, reject) => {
+        const ended = (code) => reject(new Error(`${name} ended with ${code}`));
+        process_.once('exit', ended);
+        process_.once('message', (message) => {
+          process_.off('exit', ended);
+          if (message.error === undefined) resolve(message);
+          else reject(new Error(message.error));
+        });
+      });
+    await reply();
+    subjects[name] = () => {
+      process_.send('go');
+      return reply();
+    };
+  }
+  try {
+    yield subjects;
+  } finally {
+    for (const process_ of processes) process_.kill();
+  }
+}
 
 /** A server in a process of its own, which prints `LISTEN port`. */
 export async function startServer(script, args = []) {

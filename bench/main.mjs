@@ -30,7 +30,7 @@ for (const name of names) {
       const cell = (text, width) => String(text ?? '-').padStart(width);
       console.log(
         row.error === undefined
-          ? `  ${row.subject.padEnd(28)}${cell(row.value, 12)}  to best peer ${cell(row.ratio_to_best_peer, 7)}  to limit ${cell(row.ratio_to_limit, 7)}  peak ${cell(row.peak_rss_mb, 5)} MB`
+          ? `  ${row.subject.padEnd(28)}${cell(row.value, 12)}  to best peer ${cell(row.ratio_to_best_peer, 7)}  to limit ${cell(row.ratio_to_limit, 7)}  peak ${cell(row.peak_rss_mb, 5)} MB${row.ratio_to_ordinary === undefined ? '' : `  to ordinary mail ${row.ratio_to_ordinary}`}`
           : `  ${row.subject.padEnd(28)} ${row.error}`,
       );
     }

@@ -30,6 +30,15 @@ export interface AddressParseOptions {
 /** The most common form, with nothing in it that needs a closer look. */
 const simpleMailbox = /^([^\s"(),:;<>@[\]\\]+(?: [^\s"(),:;<>@[\]\\]+)*) <([^\s"(),:;<>[\]\\]+)>$/;
 
+const plainName = String.raw`([A-Za-z0-9.'_-]+(?: [A-Za-z0-9.'_-]+)*)|"([^\s"\\]+(?: [^\s"\\]+)*)"`;
+const plainSpec = String.raw`([A-Za-z0-9_+-]+(?:\.[A-Za-z0-9_+-]+)*@[A-Za-z0-9]+(?:[.-][A-Za-z0-9]+)*)`;
+/** The next mailbox of a list, with its comma, where it is of the common forms: no escapes, no comments, single spaces. */
+const plainMailbox = new RegExp(
+  String.raw`[ \t]*(?:(?:(?:${plainName}) )?<${plainSpec}>|${plainSpec})[ \t]*(?:,|$)`,
+  'y',
+);
+const MAX_PLAIN = 254;
+
 interface Words {
   /** Text outside comments, angle brackets and separators, quotes removed. */
   phrase: string;
@@ -67,7 +76,17 @@ export function parseAddresses(text: string, options: AddressParseOptions = {}):
     group = undefined;
   };
   let at = 0;
+  let fresh = true;
   while (at < text.length) {
+    if (fresh) {
+      const plain = readPlainMailbox(text, at);
+      if (plain !== undefined) {
+        (group?.members ?? list).push(plain);
+        at = plainMailbox.lastIndex;
+        continue;
+      }
+      fresh = false;
+    }
     const character = text[at] as string;
     switch (character) {
       case '"': {
@@ -105,6 +124,7 @@ export function parseAddresses(text: string, options: AddressParseOptions = {}):
       }
       case ',':
         finish();
+        fresh = true;
         at++;
         break;
       case ';':
@@ -136,6 +156,14 @@ export function parseAddresses(text: string, options: AddressParseOptions = {}):
   if (group !== undefined) flaw('a group is not closed');
   endGroup();
   return list;
+}
+
+function readPlainMailbox(text: string, at: number): Address | undefined {
+  plainMailbox.lastIndex = at;
+  const match = plainMailbox.exec(text);
+  if (match === null) return undefined;
+  const address = (match[3] ?? match[4]) as string;
+  return address.length > MAX_PLAIN ? undefined : { name: match[1] ?? match[2] ?? '', address };
 }
 
 function finishMailbox(words: Words, flaw: (why: string) => void): Address | undefined {

@@ -1,4 +1,4 @@
-import { allocateBytes, concatBytes, encodeText, latin1 } from '../wire/bytes.ts';
+import { EMPTY, allocateBytes, encodeText, latin1 } from '../wire/bytes.ts';
 import { decodeCharset, isKnownCharset } from './charset.ts';
 import { decodeBase64 } from './encodings/base64-decode.ts';
 
@@ -13,10 +13,10 @@ export function decodeHeader(text: string): string {
   if (!text.includes('=?')) return text;
   let out = '';
   let charset = '';
-  let pending: Uint8Array[] = [];
+  let written = '';
+  const pending = new PendingBytes();
   const flush = (): void => {
-    if (pending.length > 0) out += decodeCharset(concatBytes(pending), charset).text;
-    pending = [];
+    if (pending.any) out += decodeCharset(pending.take(), charset).text;
   };
   let at = 0;
   while (at < text.length) {
@@ -24,7 +24,7 @@ export function decodeHeader(text: string): string {
     if (start < 0) break;
     encodedWord.lastIndex = start;
     const match = encodedWord.exec(text);
-    if (match === null || !isKnownCharset(match[1] as string)) {
+    if (match === null || (match[1] !== written && !isKnownCharset(match[1] as string))) {
       const end = match === null ? start + 2 : encodedWord.lastIndex;
       flush();
       out += text.slice(at, end);
@@ -33,17 +33,19 @@ export function decodeHeader(text: string): string {
     }
     const between = text.slice(at, start);
     // White space between two encoded-words belongs to neither.
-    if (between !== '' && (pending.length === 0 || between.trim() !== '')) {
+    if (between !== '' && (!pending.any || between.trim() !== '')) {
       flush();
       out += between;
     }
-    const label = (match[1] as string).toLowerCase();
-    if (label !== charset) {
-      flush();
+    if (match[1] !== written) {
+      written = match[1] as string;
+      const label = written.toLowerCase();
+      if (label !== charset) flush();
       charset = label;
     }
     const content = match[3] as string;
-    pending.push(match[2] === 'b' || match[2] === 'B' ? decodeBase64(encodeText(content)) : decodeQ(content, label));
+    if (match[2] === 'b' || match[2] === 'B') pending.add(decodeBase64(encodeText(content)));
+    else decodeQ(content, charset, pending);
     at = encodedWord.lastIndex;
   }
   flush();
@@ -57,13 +59,13 @@ function hexDigit(code: number): number {
 }
 
 /** The Q encoding. @see RFC 2047 section 4.2 */
-function decodeQ(text: string, label: string): Uint8Array {
+function decodeQ(text: string, label: string, pending: PendingBytes): void {
   const eightBit = /[^\u0000-\u007f]/.test(text);
   // Raw 8-bit characters are against the standard; they are meant in the word's own charset.
   const utf8 = eightBit && (label === 'utf-8' || label === 'utf8' || /[^\u0000-\u00ff]/.test(text));
   const octets = utf8 ? latin1(encodeText(text)) : text;
-  const bytes = allocateBytes(octets.length);
-  let length = 0;
+  const bytes = pending.reserve(octets.length);
+  let length = pending.length;
   for (let at = 0; at < octets.length; at++) {
     const code = octets.charCodeAt(at);
     if (code === 61) {
@@ -77,5 +79,42 @@ function decodeQ(text: string, label: string): Uint8Array {
     }
     bytes[length++] = code === 95 ? 32 : code;
   }
-  return bytes.subarray(0, length);
+  pending.wrote(length);
+}
+
+/** The bytes of adjacent words, in a buffer that grows geometrically. */
+class PendingBytes {
+  /** True when a word came, be it an empty one. */
+  any = false;
+  length = 0;
+  #bytes: Uint8Array = EMPTY;
+
+  /** The buffer, with room for so many bytes behind `length`. */
+  reserve(byteCount: number): Uint8Array {
+    const needed = this.length + byteCount;
+    if (needed > this.#bytes.length) {
+      const larger = allocateBytes(Math.max(64, 2 * needed));
+      larger.set(this.#bytes.subarray(0, this.length));
+      this.#bytes = larger;
+    }
+    return this.#bytes;
+  }
+
+  wrote(length: number): void {
+    this.length = length;
+    this.any = true;
+  }
+
+  add(bytes: Uint8Array): void {
+    this.reserve(bytes.length).set(bytes, this.length);
+    this.wrote(this.length + bytes.length);
+  }
+
+  /** What came, valid until more is added. */
+  take(): Uint8Array {
+    const bytes = this.#bytes.subarray(0, this.length);
+    this.length = 0;
+    this.any = false;
+    return bytes;
+  }
 }

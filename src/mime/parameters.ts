@@ -16,11 +16,6 @@ export interface ParameterReading {
   readonly complain?: ((code: DefectCode) => void) | undefined;
 }
 
-interface RawParameter {
-  readonly name: string;
-  readonly value: string;
-}
-
 const none: ReadonlyMap<string, string> = new Map();
 const bare = /^[A-Za-z0-9!#$&^_.+-]+(?:\/[A-Za-z0-9!#$&^_.+-]+)?$/;
 
@@ -32,7 +27,8 @@ const bare = /^[A-Za-z0-9!#$&^_.+-]+(?:\/[A-Za-z0-9!#$&^_.+-]+)?$/;
 export function parseParameterized(octets: string, reading: ParameterReading): ParameterizedValue {
   if (bare.test(octets)) return { value: octets.toLowerCase(), parameters: none };
   const head = readValue(octets, 0);
-  const raw: RawParameter[] = [];
+  const found = new Parameters(octets, reading);
+  let count = 0;
   let at = head.end;
   while (at < octets.length) {
     if (octets[at] === ';') {
@@ -50,29 +46,43 @@ export function parseParameterized(octets: string, reading: ParameterReading): P
     const value = readValue(octets, at + 1);
     at = value.end;
     if (name.text === '') continue;
-    if (raw.length >= reading.maxParameters) {
+    if (++count > reading.maxParameters) {
       reading.complain?.('too-many-parameters');
       break;
     }
-    raw.push({ name: name.text.toLowerCase(), value: value.text });
+    found.add(name.text.toLowerCase(), value.text);
   }
-  return { value: head.text.toLowerCase(), parameters: assemble(raw, reading) };
+  return { value: head.text.toLowerCase(), parameters: found.assemble() };
 }
 
 /** A name, up to '=', ';' or the end. Comments and white space go. */
 function readName(text: string, start: number): { text: string; end: number } {
+  let from = start;
+  while (isBlank(text.charCodeAt(from))) from++;
+  let end = from;
+  while (end < text.length && !endsName(text.charCodeAt(end))) end++;
+  if (!isBlank(text.charCodeAt(end)) && text[end] !== '(') return { text: text.slice(from, end), end };
   let name = '';
-  let at = start;
+  let at = from;
   while (at < text.length) {
     const character = text[at] as string;
     if (character === '=' || character === ';') break;
     if (character === '(') at = skipComment(text, at);
     else {
-      if (character !== ' ' && character !== '\t') name += character;
+      if (!isBlank(text.charCodeAt(at))) name += character;
       at++;
     }
   }
   return { text: name, end: at };
+}
+
+function isBlank(code: number): boolean {
+  return code === 32 || code === 9;
+}
+
+/** '=' and ';' end a name; white space and comments may stand in it. */
+function endsName(code: number): boolean {
+  return code === 61 || code === 59 || code === 40 || isBlank(code);
 }
 
 /** A token or quoted strings, up to ';' or the end. */
@@ -133,7 +143,6 @@ function unescape(text: string): string {
 }
 
 interface Section {
-  readonly index: number;
   readonly extended: boolean;
   readonly value: string;
 }
@@ -146,39 +155,56 @@ interface Extended {
 
 const sectionName = /^([^*]+)\*(?:(\d+)(\*?))?$/;
 
-function assemble(raw: readonly RawParameter[], reading: ParameterReading): ReadonlyMap<string, string> {
-  const parameters = new Map<string, string>();
-  const extended = new Map<string, Extended>();
-  for (const { name, value } of raw) {
+/** The parameters of one field, put together from the forms in which they came. */
+class Parameters {
+  readonly #reading: ParameterReading;
+  readonly #plain = new Map<string, string>();
+  readonly #extended = new Map<string, Extended>();
+  /** Most fields hold nothing that must be decoded: one look at the whole tells. */
+  readonly #asWritten: boolean;
+
+  constructor(octets: string, reading: ParameterReading) {
+    this.#reading = reading;
+    this.#asWritten = !octets.includes('=?') && !/[\u0080-\u00ff]/.test(octets);
+  }
+
+  add(name: string, value: string): void {
     const match = name.includes('*') ? sectionName.exec(name) : null;
     if (match === null) {
-      if (parameters.has(name)) reading.complain?.('duplicate-parameter');
-      else parameters.set(name, plainValue(value, reading));
-      continue;
+      if (this.#plain.has(name)) this.#reading.complain?.('duplicate-parameter');
+      else this.#plain.set(name, this.#asWritten ? value : plainValue(value, this.#reading));
+      return;
     }
-    const base = match[1] as string;
-    let entry = extended.get(base);
-    if (entry === undefined) extended.set(base, (entry = { whole: undefined, sections: undefined }));
-    if (match[2] === undefined) {
+    this.#addExtended(match[1] as string, match[2], match[3] === '*', value);
+  }
+
+  #addExtended(base: string, digits: string | undefined, extended: boolean, value: string): void {
+    let entry = this.#extended.get(base);
+    if (entry === undefined) this.#extended.set(base, (entry = { whole: undefined, sections: undefined }));
+    if (digits === undefined) {
       if (entry.whole === undefined) entry.whole = value;
-      else reading.complain?.('duplicate-parameter');
-    } else if (match[2].length > 9) {
-      reading.complain?.('invalid-parameter');
+      else this.#reading.complain?.('duplicate-parameter');
+    } else if (digits.length > 9) {
+      this.#reading.complain?.('invalid-parameter');
     } else {
       entry.sections ??= new Map();
-      const index = Number(match[2]);
-      if (entry.sections.has(index)) reading.complain?.('duplicate-parameter');
-      else entry.sections.set(index, { index, extended: match[3] === '*', value });
+      const index = Number(digits);
+      if (entry.sections.has(index)) this.#reading.complain?.('duplicate-parameter');
+      else entry.sections.set(index, { extended, value });
     }
   }
-  for (const [name, { whole, sections }] of extended) {
-    const value = whole === undefined ? sections && joinSections(sections, reading) : wholeValue(whole, reading);
-    const plain = parameters.get(name);
-    if (value === undefined) continue;
-    if (plain !== undefined && plain !== value) reading.complain?.('duplicate-parameter');
-    parameters.set(name, value);
+
+  assemble(): ReadonlyMap<string, string> {
+    for (const [name, { whole, sections }] of this.#extended) {
+      const value =
+        whole === undefined ? sections && joinSections(sections, this.#reading) : wholeValue(whole, this.#reading);
+      const plain = this.#plain.get(name);
+      if (value === undefined) continue;
+      if (plain !== undefined && plain !== value) this.#reading.complain?.('duplicate-parameter');
+      this.#plain.set(name, value);
+    }
+    return this.#plain;
   }
-  return parameters;
 }
 
 function wholeValue(octets: string, reading: ParameterReading): string {

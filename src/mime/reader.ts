@@ -156,12 +156,14 @@ export class MimeReader {
   #readHeader(): boolean {
     const start = this.#at - this.#base;
     const available = this.#window.length - start;
-    if (!this.#final && !this.#blankLineCame(start)) {
+    const came = this.#blankLineCame(start);
+    if (!came && !this.#final) {
       if (available > this.#limits.headerBytes) throw this.#headerTooLong();
       return false;
     }
     const root = this.#open.length === 0;
-    for (let look = FIRST_LOOK; ; look *= 4) {
+    // Fields keep the text they were read from alive: as far as the blank line, no further.
+    for (let look = came ? this.#blankScanned + 1 - this.#at : FIRST_LOOK; ; look = Math.max(4 * look, FIRST_LOOK)) {
       const length = Math.min(look, available);
       const text = latin1(this.#window, start, start + length);
       const scan = scanHeaderFields(text, this.#final && length === available, root, this.#at, this.#context);

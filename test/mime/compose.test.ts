@@ -474,6 +474,41 @@ describe('addresses', () => {
     expect(parseAddresses('a@evil@good')[0]?.address).toBe('');
   });
 
+  test('the common forms are read as the whole grammar reads them', () => {
+    const piece = fc.constantFrom(
+      ...[
+        'a',
+        "o'n",
+        'B.c',
+        '-',
+        '"x y"',
+        '" z"',
+        ' ',
+        '  ',
+        '>',
+        '@',
+        'a@b',
+        'd.example',
+        '.',
+        ',',
+        ':',
+        ';',
+        '(c)',
+        '=?',
+      ],
+      ...['<a@b.example>', '<.a@b>', '<a b@c>', '<@r:a@b>', '<>', '<a@-b>'],
+    );
+    fc.assert(
+      fc.property(fc.array(piece, { maxLength: 14 }), (pieces) => {
+        const text = pieces.join('');
+        // An empty comment at the end of each part keeps the short way from being taken, and says nothing.
+        const long = text.replace(/,|$/g, '()$&');
+        expect(parseAddresses(text)).toEqual(parseAddresses(long));
+      }),
+      { numRuns: 5000 },
+    );
+  });
+
   test('MP-27: hostile shapes cost linear time', () => {
     for (const shape of ['(', '<', '"', ',', 'g:', '[', '\\', 'a@b.example,', '<a@b>,', '((a))']) {
       const cost = (count: number): number => {
