@@ -2,7 +2,6 @@
 // Nor is a collection forced between turns: V8 drops optimised code in one, which no program that runs meets.
 const [, , module, workload, subject] = process.argv;
 const act = (await import(module)).subjects(workload)[subject];
-process.on('message', async () => {
-  process.send(await act().catch((error) => ({ error: String(error?.message ?? error) })));
-});
+const turn = async () => process.send(await act().catch((error) => ({ error: String(error?.message ?? error) })));
+process.on('message', () => void turn());
 process.send('ready');

@@ -475,29 +475,9 @@ describe('addresses', () => {
   });
 
   test('the common forms are read as the whole grammar reads them', () => {
-    const piece = fc.constantFrom(
-      ...[
-        'a',
-        "o'n",
-        'B.c',
-        '-',
-        '"x y"',
-        '" z"',
-        ' ',
-        '  ',
-        '>',
-        '@',
-        'a@b',
-        'd.example',
-        '.',
-        ',',
-        ':',
-        ';',
-        '(c)',
-        '=?',
-      ],
-      ...['<a@b.example>', '<.a@b>', '<a b@c>', '<@r:a@b>', '<>', '<a@-b>'],
-    );
+    const plain = ['a', "o'n", 'B.c', '-', '"x y"', '" z"', ' ', '  ', '>', '@', 'a@b', 'd.example', '.', ',', ':'];
+    const odd = [';', '(c)', '=?', '<a@b.example>', '<.a@b>', '<a b@c>', '<@r:a@b>', '<>', '<a@-b>'];
+    const piece = fc.constantFrom(...plain, ...odd);
     fc.assert(
       fc.property(fc.array(piece, { maxLength: 14 }), (pieces) => {
         const text = pieces.join('');
