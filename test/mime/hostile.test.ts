@@ -1,4 +1,5 @@
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
@@ -602,6 +603,34 @@ test('MP-35 broken formats inside leave the message around them whole', () => {
   expect(textOf(mail.attachments[2]?.bytes() as Uint8Array)).toBe('Cat');
   expect(mail.defects.map(({ code }) => code)).toEqual(
     expect.arrayContaining(['tnef-invalid', 'base64-garbage', 'uuencode-invalid']),
+  );
+});
+
+// Written by Outlook; the sums are those of what Debian's tnef and ytnef take out.
+test.each([
+  [
+    'attachments.dat',
+    true,
+    [
+      ['zappa_av1.jpg', '7c35a387d09de9c3e7dda1ac14ad6e21'],
+      ['bookmark.htm', '57f86cd737c77ed9e7234e1c91c18e66'],
+    ],
+  ],
+  // Behind the third file an attribute has no level that there is: what stands before it is read. tnef itself aborts.
+  [
+    'panic.dat',
+    false,
+    [
+      ['image001.jpg', 'fb65667b5448ae04181c815ac45f6361'],
+      ['image002.jpg', '7c4995a0e66efaa4ee9239ab0771e309'],
+      ['image003.png', '5a3257db0ad7fc304bbb5aa367e7af65'],
+    ],
+  ],
+] as const)('MP-35 a real winmail.dat: %s', (name, valid, files) => {
+  const read = readTnef(readFileSync(new URL(`../fixtures/tnef/${name}`, import.meta.url)));
+  expect(read.valid).toBe(valid);
+  expect(read.files.map(({ filename, bytes }) => [filename, createHash('md5').update(bytes).digest('hex')])).toEqual(
+    files,
   );
 });
 
