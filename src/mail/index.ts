@@ -1,4 +1,12 @@
-export { type RawDraft, type SendMailOptions, type SendMailResult, type MailSender, sendMail } from './send.ts';
+export {
+  type MailSender,
+  type PrepareDraft,
+  type RawDraft,
+  type SendMailOptions,
+  type SendMailResult,
+  sendMail,
+} from './send.ts';
+export { type Provider, provider } from './providers.ts';
 export {
   type MboxEntry,
   type MboxVariant,
@@ -7,7 +15,7 @@ export {
   formatMboxEntry,
   readMbox,
 } from './mbox.ts';
-export { type SendmailOptions, fileSender, sendmailSender } from './senders.ts';
+export { type SendmailOptions, fileSender, jsonSender, sendmailSender, streamSender } from './senders.ts';
 export { type MboxLockOptions, appendMbox, withMboxLock } from './mbox-file.ts';
 export { Maildir, type MaildirEntry, type MaildirFlag } from './maildir.ts';
 export { type DkimSignOptions, dkimSign } from './dkim/sign.ts';

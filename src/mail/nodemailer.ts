@@ -1,9 +1,16 @@
 import { Buffer } from 'node:buffer';
 import type { Readable } from 'node:stream';
 import { UsageError } from '../errors.ts';
-import type { FilePartOptions, MessageDraft, RawInput } from '../mime/index.ts';
+import {
+  type CalendarInput,
+  type FilePartOptions,
+  type MessageDraft,
+  type RawInput,
+  attachDataUris,
+} from '../mime/index.ts';
 import { type SendResult, SmtpPool, type SmtpOptions, type SmtpTarget } from '../smtp/index.ts';
 import type { DkimSignOptions } from './dkim/sign.ts';
+import { provider } from './providers.ts';
 import { type MailSender, type RawDraft, type SendMailOptions, sendMail } from './send.ts';
 
 /** What nodemailer reports of a sent message. */
@@ -133,23 +140,6 @@ const fromOf = (draft: MessageDraft | RawDraft): string => {
   return typeof from === 'string' ? (/<([^>]*)>\s*$/.exec(from)?.[1] ?? from) : '';
 };
 
-/** Services by the name that nodemailer gives them: host and, where it is not 465, port. */
-const services: Readonly<Record<string, readonly [host: string, port?: number]>> = {
-  gmail: ['smtp.gmail.com'],
-  outlook: ['smtp-mail.outlook.com', 587],
-  outlook365: ['smtp.office365.com', 587],
-  yahoo: ['smtp.mail.yahoo.com'],
-  icloud: ['smtp.mail.me.com', 587],
-  fastmail: ['smtp.fastmail.com'],
-  zoho: ['smtp.zoho.com'],
-  sendgrid: ['smtp.sendgrid.net', 587],
-  mailgun: ['smtp.mailgun.org'],
-  postmark: ['smtp.postmarkapp.com', 2525],
-  mailjet: ['in-v3.mailjet.com', 587],
-  qq: ['smtp.qq.com'],
-  '163': ['smtp.163.com'],
-};
-
 function readServer(server: string | Loose): {
   readonly target: SmtpTarget;
   readonly connect: SmtpOptions;
@@ -163,10 +153,8 @@ function readServer(server: string | Loose): {
     delete left[name];
     return value;
   };
-  const service = (take('service') as string | undefined)?.toLowerCase();
-  const known = service === undefined ? undefined : services[service];
-  if (service !== undefined && known === undefined)
-    throw new UsageError(`service ${JSON.stringify(service)} is not known here: give host and port`);
+  const service = take('service') as string | undefined;
+  const known = service === undefined ? undefined : new URL(provider(service).smtp);
   const auth = (take('auth') as Loose | undefined) ?? {};
   const tls = { ...(take('tls') as Loose | undefined) };
   if (tls['rejectUnauthorized'] === false)
@@ -177,11 +165,11 @@ function readServer(server: string | Loose): {
   if ('servername' in tls) tls['serverName'] = tls['servername'];
   delete tls['servername'];
   const ignoreTls = (take('ignoreTLS') as boolean | undefined) === true;
-  const secure = (take('secure') as boolean | undefined) ?? (known !== undefined && known[1] === undefined);
+  const secure = (take('secure') as boolean | undefined) ?? known?.protocol === 'smtps:';
   take('requireTLS');
   const mode = secure ? 'implicit' : ignoreTls ? 'none' : 'starttls';
-  const host = (take('host') as string | undefined) ?? known?.[0] ?? 'localhost';
-  const port = (take('port') as number | undefined) ?? known?.[1] ?? (secure ? 465 : 587);
+  const host = (take('host') as string | undefined) ?? known?.hostname ?? 'localhost';
+  const port = (take('port') as number | undefined) ?? (Number(known?.port ?? '') || undefined) ?? (secure ? 465 : 587);
   const [connectMs, greetingMs, idleMs] = ['connectionTimeout', 'greetingTimeout', 'socketTimeout'].map(
     (name) => take(name) as number | undefined,
   );
@@ -243,21 +231,19 @@ function placeOf(name: string, value: unknown): string {
   throw new UsageError(`${name} must be a string or a URL; got ${typeof value}`);
 }
 
-const sameNames = ['from', 'sender', 'to', 'cc', 'bcc', 'replyTo', 'inReplyTo', 'references', 'subject', 'messageId'];
-const priorities: Readonly<Record<string, readonly (readonly [string, string])[]>> = {
-  high: [
-    ['X-Priority', '1 (Highest)'],
-    ['X-MSMail-Priority', 'High'],
-    ['Importance', 'High'],
-  ],
-  low: [
-    ['X-Priority', '5 (Lowest)'],
-    ['X-MSMail-Priority', 'Low'],
-    ['Importance', 'Low'],
-  ],
-  normal: [],
-};
-
+const sameNames = [
+  'from',
+  'sender',
+  'to',
+  'cc',
+  'bcc',
+  'replyTo',
+  'inReplyTo',
+  'references',
+  'subject',
+  'messageId',
+  'priority',
+];
 function readMail(mail: Loose): { readonly draft: MessageDraft | RawDraft; readonly options: SendMailOptions } {
   const left: Record<string, unknown> = { ...mail };
   const take = (name: string): unknown => {
@@ -281,14 +267,19 @@ function readMail(mail: Loose): { readonly draft: MessageDraft | RawDraft; reado
     for (const name of ['text', 'html']) if (left[name] !== undefined) made[name] = readText(name, take(name));
     const date = take('date') as string | Date | undefined;
     if (date !== undefined) made['date'] = new Date(date);
-    const priority = take('priority') as string | undefined;
     const headers = readHeaders(take('headers'));
-    if (priority !== undefined) headers.push(...(priorities[priority] ?? []));
+    const list = take('list') as Loose | undefined;
+    if (list !== undefined) headers.push(...readList(list));
     if (headers.length > 0) made['headers'] = headers;
     const encoding = take('textEncoding') as string | undefined;
     if (encoding !== undefined) made['encoding'] = encoding;
     const attachments = take('attachments') as readonly Loose[] | undefined;
     if (attachments !== undefined) made['attachments'] = attachments.map(readAttachment);
+    const event = take('icalEvent');
+    if (event !== undefined) made['calendar'] = readCalendar(event);
+    const alternatives = readAlternatives(take);
+    if (alternatives.length > 0) made['alternatives'] = alternatives;
+    if (take('attachDataUrls') === true) options['prepare'] = attachDataUris;
     draft = made;
   } else {
     if (envelope === undefined) throw new UsageError('a raw message needs an envelope: { from, to }');
@@ -301,6 +292,50 @@ function readMail(mail: Loose): { readonly draft: MessageDraft | RawDraft; reado
       hint: 'build that part with compose() and its part builders',
     });
   return { draft, options };
+}
+
+/** Invitations are text here, or bytes; their method is what the text says where none is given. */
+function readCalendar(event: unknown): CalendarInput {
+  if (typeof event === 'string' || event instanceof Uint8Array) return { content: readText('icalEvent', event) };
+  const { content, method, filename, ...rest } = event as Loose;
+  if (Object.keys(rest).length > 0)
+    throw new UsageError(`icalEvent.${Object.keys(rest).join(', ')} of nodemailer is not taken over: give its content`);
+  return {
+    content: readText('icalEvent.content', content),
+    method: method as string | undefined,
+    filename: filename === false ? undefined : (filename as string | undefined),
+    attach: filename !== false,
+  };
+}
+
+const formTypes = { watchHtml: 'text/watch-html', amp: 'text/x-amp-html' } as const;
+
+function readAlternatives(take: (name: string) => unknown): { type: string; text: string }[] {
+  const made: { type: string; text: string }[] = [];
+  for (const [name, type] of Object.entries(formTypes)) {
+    const given = take(name);
+    if (given !== undefined) made.push({ type, text: readText(name, given) });
+  }
+  for (const { contentType, content, ...rest } of (take('alternatives') as readonly Loose[] | undefined) ?? []) {
+    if (Object.keys(rest).length > 0)
+      throw new UsageError(`the alternative option ${Object.keys(rest).join(', ')} of nodemailer is not taken over`);
+    made.push({ type: String(contentType), text: readText('alternatives', content) });
+  }
+  return made;
+}
+
+/** nodemailer's list: each a URL or address, `{ url, comment }`, or lists of them; id alone is not a link. */
+function readList(list: Loose): (readonly [string, string])[] {
+  return Object.entries(list).flatMap(([name, given]) =>
+    [given].flat().map((each): [string, string] => {
+      const { url, comment } = typeof each === 'object' && each !== null ? (each as Loose) : { url: each, comment: '' };
+      const text = String(url);
+      const link = name === 'id' ? text : /^[^\s:@]+@[^\s:@]+$/.test(text) ? `mailto:${text}` : text;
+      const note = typeof comment === 'string' ? comment : '';
+      const field = `List-${name.replace(/(?:^|-)[a-z]/g, (letter) => letter.toUpperCase())}`;
+      return [field, name === 'id' ? `${note} <${link}>`.trim() : `<${link}>${note === '' ? '' : ` (${note})`}`];
+    }),
+  );
 }
 
 function readDsn(given: Loose): SendMailOptions['dsn'] {

@@ -34,9 +34,14 @@ export interface MailSender {
   send(envelope: SmtpEnvelope, message: SmtpMessage, options?: SendOptions): Promise<SendResult>;
 }
 
+/** Changes a draft before it is built: fills a template, adds a text, attaches images. */
+export type PrepareDraft = (draft: MessageDraft) => MessageDraft | Promise<MessageDraft>;
+
 export interface SendMailOptions extends SmtpOptions, Omit<SendOptions, 'signal'>, AccessOptions {
   /** Signs the message, once for each; it is then read once more, so an attachment that can be read only once cannot be sent. */
   readonly dkim?: DkimSignOptions | readonly DkimSignOptions[] | undefined;
+  /** What is done with the draft first, in order: `addTextFromHtml`, `attachDataUris`, or a template of your own. Not for a raw message. */
+  readonly prepare?: PrepareDraft | readonly PrepareDraft[] | undefined;
   /** Called as the message goes out. */
   readonly onProgress?: ((progress: Progress) => void) | undefined;
 }
@@ -72,11 +77,11 @@ export async function sendMail(
   options: SendMailOptions = {},
 ): Promise<SendMailResult> {
   const smtp: Record<string, unknown> = { ...options };
-  for (const key of [...sendKeys, ...accessKeys, 'dkim']) delete smtp[key];
+  for (const key of [...sendKeys, ...accessKeys, 'dkim', 'prepare']) delete smtp[key];
   const signers = options.dkim === undefined ? [] : [options.dkim].flat();
   for (const signer of signers) checkDkimOptions(signer);
   const access = Object.fromEntries(accessKeys.map((key) => [key, options[key]])) as AccessOptions;
-  const unsigned = await prepare(draft, access, options.signal);
+  const unsigned = await build(await prepared(draft, options), access, options.signal);
   if (unsigned.envelope.to.length === 0) throw new UsageError('the message has no recipient: give to, cc or bcc');
   const message = await sign(unsigned, signers, options.signal);
   const given = isSender(server) ? server : undefined;
@@ -96,14 +101,26 @@ export async function sendMail(
   }
 }
 
+async function prepared(
+  draft: MessageDraft | RawDraft,
+  { prepare }: SendMailOptions,
+): Promise<MessageDraft | RawDraft> {
+  if (prepare === undefined) return draft;
+  if (typeof draft !== 'object' || draft === null || 'raw' in draft)
+    throw new UsageError('prepare changes a draft, and a raw message is built already');
+  let changed: MessageDraft = draft;
+  for (const step of [prepare].flat()) changed = await step(changed);
+  return changed;
+}
+
 const isSender = (server: unknown): server is MailSender =>
   typeof server === 'object' && server !== null && typeof (server as Partial<MailSender>).send === 'function';
 
 async function sign(
-  message: Prepared,
+  message: Built,
   signers: readonly DkimSignOptions[],
   signal: AbortSignal | undefined,
-): Promise<Prepared> {
+): Promise<Built> {
   if (signers.length === 0) return message;
   const fields: string[] = [];
   for (const signer of signers) fields.push(await dkimSign(message.stream(signal), signer));
@@ -122,7 +139,7 @@ async function sign(
   };
 }
 
-interface Prepared {
+interface Built {
   readonly composed: ComposedMessage | undefined;
   /** True when it is worth sending as one array. */
   readonly held: boolean;
@@ -135,7 +152,7 @@ interface Prepared {
 /** Below, one write is cheaper than streaming. */
 const HELD_BYTES = 256 * 1024;
 
-async function prepare(draft: MessageDraft | RawDraft, access: AccessOptions, signal?: AbortSignal): Promise<Prepared> {
+async function build(draft: MessageDraft | RawDraft, access: AccessOptions, signal?: AbortSignal): Promise<Built> {
   if (typeof draft === 'object' && draft !== null && 'raw' in draft) {
     if (draft.envelope?.from === undefined || draft.envelope.to === undefined)
       throw new UsageError('a raw message needs an envelope: { from, to }');

@@ -1,10 +1,11 @@
+import { isUtf8 } from 'node:buffer';
 import { spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { open, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ReplyError, UsageError, messageOf } from '../errors.ts';
 import type { SendOptions, SendResult, SmtpEnvelope, SmtpMessage } from '../smtp/index.ts';
-import { type ByteSource, iterateBytes } from '../wire/byte-stream.ts';
+import { type ByteSource, ByteStream, iterateBytes } from '../wire/byte-stream.ts';
 import type { MailSender } from './send.ts';
 
 export interface SendmailOptions {
@@ -135,6 +136,37 @@ export function fileSender(folder: string): MailSender & { readonly paths: reado
       return taken(to, `written to ${path}`, sizeBytes);
     },
   };
+}
+
+/** Hands each message to a function, as a stream: to store it, or to carry it in a way of your own. */
+export function streamSender(
+  consume: (message: ByteStream, envelope: { readonly from: string; readonly to: readonly string[] }) => unknown,
+): MailSender {
+  return {
+    async send(envelope, message, options = {}) {
+      const to = recipientsOf(envelope);
+      let sizeBytes = 0;
+      async function* counted(): AsyncIterable<Uint8Array> {
+        for await (const chunk of streamOf(message, options.signal)) {
+          sizeBytes += chunk.length;
+          yield chunk;
+        }
+      }
+      await consume(new ByteStream(counted()), { from: envelope.from, to });
+      return taken(to, 'handed over', sizeBytes);
+    },
+  };
+}
+
+/** Writes each message as one line of JSON: `{ "envelope": { "from", "to" }, "message" }`, the message as text, or `"base64"` where it is not UTF-8. */
+export function jsonSender(write: (line: string) => unknown): MailSender {
+  return streamSender(async (message, envelope) => {
+    const bytes = await message.bytes();
+    const content = isUtf8(bytes)
+      ? { message: Buffer.from(bytes).toString('utf8') }
+      : { base64: Buffer.from(bytes).toString('base64') };
+    await write(`${JSON.stringify({ envelope, ...content })}\n`);
+  });
 }
 
 const recipientsOf = ({ to }: SmtpEnvelope): readonly string[] => (typeof to === 'string' ? [to] : to);

@@ -223,7 +223,7 @@ function unquote(raw: string): string {
 const atomPhrase = /^[A-Za-z0-9!#$%&'*+\-/=?^_`{|}~ ]*$/;
 
 /** A display name for a header: as it is, quoted, or encoded-words. */
-function formatPhrase(name: string): string {
+export function formatPhrase(name: string): string {
   if (needsEncoding(name)) return encodeWords(name).join(' ');
   return atomPhrase.test(name) && name.trim() === name && !name.includes('  ') ? name : quote(name);
 }

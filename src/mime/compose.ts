@@ -5,9 +5,13 @@ import { ByteStream } from '../wire/byte-stream.ts';
 import { concatBytes } from '../wire/bytes.ts';
 import { type Address, type AddressInput, flattenAddresses, formatResolved, readAddressInput } from './address.ts';
 import type { AccessOptions } from './content.ts';
+import { type CalendarInput, calendarParts } from './calendar-part.ts';
+import { checkMediaType } from './content-type.ts';
 import { formatDate } from './date.ts';
 import { encodeHeader } from './encoded-word.ts';
+import { flow } from './flowed.ts';
 import { checkFieldName, checkFieldValue, formatField } from './header-block.ts';
+import { type ListInput, formatListFields } from './list-header.ts';
 import {
   type FilePartOptions,
   type Part,
@@ -39,8 +43,17 @@ export interface MessageDraft {
   readonly subject?: string | undefined;
   readonly text?: string | undefined;
   readonly html?: string | undefined;
-  /** Files. One with a `cid` is an image of the html, and the html must refer to it. */
-  readonly attachments?: readonly FilePartOptions[] | undefined;
+  /** Files, or parts that are made already. A file with a `cid` is an image of the html, and the html must refer to it. */
+  readonly attachments?: readonly (FilePartOptions | Part)[] | undefined;
+  /** An invitation or its answer. */
+  readonly calendar?: CalendarInput | undefined;
+  /** Further forms of the text, such as `{ type: 'text/x-amp-html', text }`; readers take the last that they understand. */
+  readonly alternatives?: readonly { readonly type: string; readonly text: string }[] | undefined;
+  /** Long lines of `text` are wrapped so that the reader can fit them to the window (format=flowed). */
+  readonly flowed?: boolean | undefined;
+  readonly priority?: 'high' | 'normal' | 'low' | undefined;
+  /** List-* fields. */
+  readonly list?: ListInput | undefined;
   /** Further header fields, in order. Fields that have an option of their own are refused. */
   readonly headers?:
     Readonly<Record<string, string | readonly string[]>> | readonly (readonly [string, string])[] | undefined;
@@ -95,6 +108,11 @@ const draftKeys = [
   'text',
   'html',
   'attachments',
+  'calendar',
+  'alternatives',
+  'flowed',
+  'priority',
+  'list',
   'headers',
   'inReplyTo',
   'references',
@@ -105,6 +123,7 @@ const draftKeys = [
   'envelope',
 ];
 
+const bodyKeys = ['text', 'html', 'attachments', 'calendar', 'alternatives', 'flowed', 'encoding'] as const;
 const NO_OPTIONS: ComposeOptions = {};
 const composeKeys = ['boundary', 'allowFiles', 'allowUrls', 'maxUrlBytes'];
 
@@ -144,7 +163,7 @@ export function compose(draft: MessageDraft, options: ComposeOptions = NO_OPTION
   for (const key in draft) if (!draftKeys.includes(key)) checkOptions('message', draft, draftKeys);
   if (options !== NO_OPTIONS) checkOptions('compose', options, composeKeys);
   if (draft.body !== undefined) {
-    const other = (['text', 'html', 'attachments', 'encoding'] as const).find((key) => draft[key] !== undefined);
+    const other = bodyKeys.find((key) => draft[key] !== undefined);
     if (other !== undefined) throw new UsageError(`body is the whole body: ${other} cannot be given beside it`);
   }
   if (draft.date !== undefined && !(draft.date instanceof Date))
@@ -178,8 +197,15 @@ export function compose(draft: MessageDraft, options: ComposeOptions = NO_OPTION
   header += formatField('Message-ID', messageId);
   header += idField('In-Reply-To', draft.inReplyTo);
   header += idField('References', draft.references);
-  if (draft.headers !== undefined)
-    for (const [name, value] of customFields(draft.headers)) header += formatField(name, encodeHeader(value));
+  if (draft.priority !== undefined) header += priorityFields(draft.priority);
+  if (draft.list !== undefined) header += formatListFields(draft.list);
+  if (draft.headers !== undefined) {
+    for (const [name, value] of customFields(draft.headers)) {
+      const option = draft.list !== undefined && /^list-/i.test(name) ? 'list' : undefined;
+      if (option !== undefined) throw new UsageError(`header ${name} is set by the option ${option}`);
+      header += formatField(name, encodeHeader(value));
+    }
+  }
   header += 'MIME-Version: 1.0\r\n';
 
   const addresses = [from, sender, replyTo, to, cc];
@@ -241,6 +267,14 @@ function idField(name: string, ids: string | readonly string[] | undefined): str
   return list.length === 0 ? '' : formatField(name, list.map((id) => checkMessageId(name, id)).join(' '));
 }
 
+/** Two fields, because mail programs read one or the other. @see RFC 2156 section 5.3.6 (Importance) */
+function priorityFields(priority: 'high' | 'normal' | 'low'): string {
+  if (priority === 'normal') return '';
+  if (priority !== 'high' && priority !== 'low')
+    throw new UsageError(`priority must be high, normal or low; got ${JSON.stringify(priority)}`);
+  return `Importance: ${priority}\r\nX-Priority: ${priority === 'high' ? '1 (Highest)' : '5 (Lowest)'}\r\n`;
+}
+
 function* customFields(headers: MessageDraft['headers']): Iterable<[string, string]> {
   if (headers === undefined) return;
   const entries: [unknown, unknown][] = Array.isArray(headers)
@@ -267,7 +301,7 @@ function* customFields(headers: MessageDraft['headers']): Iterable<[string, stri
 
 const domainOf = (address: string): string => address.slice(address.lastIndexOf('@') + 1);
 
-function newMessageId(author: Address | undefined): string {
+export function newMessageId(author: Address | undefined): string {
   // The author's domain, never this machine's name.
   const domain = author === undefined ? 'localhost' : domainOf(author.address);
   return `<${randomHex(16)}@${domain}>`;
@@ -310,23 +344,49 @@ function buildBody(draft: MessageDraft, options: ComposeOptions): Part {
       boundary: nextBoundary(),
       parameters,
     });
-  const attachments = draft.attachments ?? [];
-  if (!Array.isArray(attachments)) throw new UsageError('attachments must be a list');
-  const images = attachments.filter((attachment: FilePartOptions) => attachment.cid !== undefined);
-  const files = attachments.filter((attachment: FilePartOptions) => attachment.cid === undefined);
+  const calendar = draft.calendar === undefined ? undefined : calendarParts(draft.calendar);
+  const attachments = [...readAttachments(draft.attachments), ...(calendar?.file === undefined ? [] : [calendar.file])];
+  const images = attachments.filter((each): each is FilePartOptions => !isPart(each) && each.cid !== undefined);
+  const files = attachments.filter((each) => isPart(each) || each.cid === undefined);
   if (draft.html !== undefined || images.length > 0) checkImages(draft.html ?? '', images);
-  const text = draft.text === undefined ? undefined : textPart(draft.text, { encoding: draft.encoding });
   let html = draft.html === undefined ? undefined : textPart(draft.html, { subtype: 'html', encoding: draft.encoding });
   if (html !== undefined && images.length > 0) {
-    html = bounded('related', [html, ...images.map((image: FilePartOptions) => filePart(image, options))], {
+    html = bounded('related', [html, ...images.map((image) => filePart(image, options))], {
       type: 'text/html',
     });
   }
-  const readable = text !== undefined && html !== undefined ? bounded('alternative', [text, html]) : (text ?? html);
+  // From the plainest to the richest, RFC 2046 section 5.1.4; clients look for an invitation at the end.
+  const forms = [bodyText(draft), ...(draft.alternatives ?? []).map(alternativePart), html, calendar?.part].filter(
+    (form) => form !== undefined,
+  );
+  const readable = forms.length > 1 ? bounded('alternative', forms) : forms[0];
   if (files.length === 0) return readable ?? textPart('');
-  const parts = files.map((file: FilePartOptions) => filePart(file, options));
+  const parts = files.map((file) => (isPart(file) ? file : filePart(file, options)));
   return bounded('mixed', readable === undefined ? parts : [readable, ...parts]);
 }
+
+function bodyText({ text, flowed, encoding }: MessageDraft): Part | undefined {
+  if (text === undefined) return undefined;
+  return flowed === true && typeof text === 'string'
+    ? textPart(flow(text), { encoding, parameters: { format: 'flowed' } })
+    : textPart(text, { encoding });
+}
+
+function alternativePart(given: { readonly type: string; readonly text: string }): Part {
+  checkOptions('alternatives', given, ['type', 'text']);
+  const type = checkMediaType(given.type);
+  if (!type.startsWith('text/')) throw new UsageError(`an alternative must be text; ${type} belongs into attachments`);
+  return textPart(given.text, { subtype: type.slice(5) });
+}
+
+function readAttachments(given: MessageDraft['attachments']): readonly (FilePartOptions | Part)[] {
+  if (given === undefined) return [];
+  if (!Array.isArray(given)) throw new UsageError('attachments must be a list');
+  return given as readonly (FilePartOptions | Part)[];
+}
+
+const isPart = (attachment: FilePartOptions | Part): attachment is Part =>
+  typeof attachment === 'object' && attachment !== null && 'header' in attachment && 'body' in attachment;
 
 /** Each `cid:` of the html must be attached, and each image shown. */
 function checkImages(html: string, images: readonly FilePartOptions[]): void {

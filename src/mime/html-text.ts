@@ -64,3 +64,11 @@ function linkWord(word: string): string {
   }
   return escapeHtml(word);
 }
+
+/** The draft with a `text` made from its html, where it has none: some readers show only that. For `prepare` of `sendMail`. */
+export async function addTextFromHtml<
+  D extends { readonly text?: string | undefined; readonly html?: string | undefined },
+>(draft: D): Promise<D> {
+  if (draft.text !== undefined || typeof draft.html !== 'string') return draft;
+  return { ...draft, text: await htmlToText(draft.html) };
+}

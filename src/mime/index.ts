@@ -33,9 +33,23 @@ export { decodeBase64 } from './encodings/base64-decode.ts';
 export { decodeQuotedPrintable } from './encodings/quoted-printable-decode.ts';
 export { type NamedFile, decodeUuencode } from './encodings/uuencode.ts';
 export { decodeYenc } from './encodings/yenc.ts';
-export { unflow } from './flowed.ts';
+export { flow, unflow } from './flowed.ts';
+export type { CalendarInput } from './calendar-part.ts';
+export { attachDataUris } from './data-uris.ts';
+export type { ListInput, ListLinkInput } from './list-header.ts';
+export { type MessagePartOptions, messagePart } from './message-part.ts';
+export { type ForwardOptions, type ReplyOptions, forward, reply } from './reply.ts';
+export { type ResendInput, resend } from './resend.ts';
+export {
+  type DeliveryReportInput,
+  type DispositionReportInput,
+  type FeedbackReportInput,
+  deliveryStatusBody,
+  dispositionNotificationBody,
+  feedbackReportBody,
+} from './report-parts.ts';
 export type { HeaderField, HeaderFields } from './header-fields.ts';
-export { type HtmlToTextOptions, escapeHtml, htmlToText, textToHtml } from './html-text.ts';
+export { type HtmlToTextOptions, escapeHtml, addTextFromHtml, htmlToText, textToHtml } from './html-text.ts';
 export type { ListFields, ListLink } from './list-fields.ts';
 export { type CalendarView, Message, type Priority } from './message.ts';
 export { MimePart } from './mime-part.ts';

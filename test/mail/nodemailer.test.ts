@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { simpleParser } from 'mailparser';
 import nodemailer from 'nodemailer';
 import { afterEach, describe, expect, test } from 'vitest';
+import { parseSync } from '../../src/mime/index.ts';
 import { createTransport, postwireTransport } from '../../src/mail/nodemailer.ts';
 import { SmtpPool } from '../../src/smtp/index.ts';
 import { type FakeSmtp, fakeSmtp } from '../../src/testing/index.ts';
@@ -155,7 +156,9 @@ describe('createTransport in nodemailer’s place', () => {
     expect(() => createTransport(server)).toThrow(message);
   });
   test.each([
-    [{ icalEvent: { content: 'x' } }, /icalEvent/],
+    [{ icalEvent: { content: 'x' } }, /BEGIN:VCALENDAR/],
+    [{ icalEvent: { href: 'x' } }, /icalEvent\.href/],
+    [{ alternatives: [{ path: 'x' }] }, /alternative option path/],
     [{ attachments: [{ raw: 'x' }] }, /attachment option raw/],
     [{ attachments: [{ path: file }], disableFileAccess: true }, /allowFiles|file/],
   ])('the message %j is refused, not sent without it', async (part, message) => {
@@ -166,6 +169,31 @@ describe('createTransport in nodemailer’s place', () => {
       transport.sendMail({ from: 'a@example.com', to: 'b@example.com', text: 'x', ...part }),
     ).rejects.toThrow(message);
     expect(fake.messages).toHaveLength(0);
+  });
+  test('invitations, further forms, lists and data: images are taken over', async () => {
+    const fake = await start();
+    const transport = createTransport({ host: '127.0.0.1', port: fake.port, ignoreTLS: true });
+    open.push(transport);
+    await transport.sendMail({
+      from: 'a@example.com',
+      to: 'b@example.com',
+      text: 'x',
+      html: '<img src="data:image/png;base64,iVBORw0KGgo=">',
+      amp: '<html amp4email></html>',
+      icalEvent: { method: 'request', content: 'BEGIN:VCALENDAR\r\nMETHOD:REQUEST\r\nEND:VCALENDAR\r\n' },
+      list: {
+        unsubscribe: { url: 'https://example.com/u', comment: 'leave' },
+        id: { url: 'news.example.com', comment: 'News' },
+      },
+      attachDataUrls: true,
+      priority: 'high',
+    });
+    const mail = parseSync(fake.messages[0]?.raw ?? new Uint8Array(0));
+    expect(mail.calendar[0]?.method).toBe('REQUEST');
+    expect(mail.inline.map(({ contentType }) => contentType)).toContain('image/png');
+    expect(mail.list).toMatchObject({ id: 'news.example.com', unsubscribe: { url: 'https://example.com/u' } });
+    expect(mail.priority).toBe('high');
+    expect([...mail.root.walk()].map(({ type }) => type)).toContain('text/x-amp-html');
   });
   test('services by name', async () => {
     const transport = createTransport({ service: 'Gmail', auth: { user: 'u', pass: 'p' } });
