@@ -67,6 +67,13 @@ test('the README opens with the two commands', () => {
   expect(readme).toContain('npm ci && npm test');
 });
 
+test('RFCS.md says each thing once', () => {
+  const rows = readFileSync('RFCS.md', 'utf8')
+    .split('\n')
+    .filter((line) => line.startsWith('|'));
+  expect(rows.filter((row, index) => rows.indexOf(row) !== index)).toEqual([]);
+});
+
 test('every file that RFCS.md names exists', () => {
   for (const match of readFileSync('RFCS.md', 'utf8').matchAll(/\b((?:src|test)\/[\w./-]+\.ts)\b/g))
     expect(() => readFileSync(match[1] as string)).not.toThrow();

@@ -31,6 +31,8 @@ export async function logIn(
         allowInsecureAuth: target.allowInsecureAuth,
         host,
         port,
+        service: 'imap',
+        binder: connection.channelBinding,
         maxRounds: connection.limits.saslRounds,
         signal: call.signal,
         wait: (promise) => connection.waitFor(promise, 'command', call),

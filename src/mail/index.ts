@@ -6,6 +6,7 @@ export {
   type SendMailResult,
   sendMail,
 } from './send.ts';
+export { type OAuth2Options, oauth2Refresh } from './oauth2.ts';
 export { type Provider, provider } from './providers.ts';
 export {
   type MboxEntry,

@@ -42,6 +42,8 @@ export async function login(host: LoginHost, credentials: Credentials, signal?: 
       allowInsecureAuth: target.allowInsecureAuth,
       host: connection.host,
       port: connection.port,
+      service: 'pop',
+      binder: connection.channelBinding,
       maxRounds: connection.limits.saslRounds,
       signal,
     });

@@ -1,21 +1,32 @@
 import { AuthError, type ErrorDetails, UsageError } from '../errors.ts';
 import { cramMd5 } from './cram-md5.ts';
+import { digestMd5 } from './digest-md5.ts';
+import { anonymous, external } from './external.ts';
 import { login } from './login.ts';
-import type { Credentials, Mechanism } from './mechanism.ts';
+import type { ChannelBinder, Credentials, Mechanism } from './mechanism.ts';
 import { oauthBearer, xoauth2 } from './oauth.ts';
 import { plain } from './plain.ts';
-import { scramSha1, scramSha256, scramSha512 } from './scram.ts';
+import { scramSha1, scramSha1Plus, scramSha256, scramSha256Plus, scramSha512, scramSha512Plus } from './scram.ts';
+
+/** The binding of TLS 1.3 first. */
+export const bindingTypes = ['tls-exporter', 'tls-server-end-point'] as const;
 
 /** Every mechanism, strongest first. A new one is a file and a line here. */
 export const mechanisms: readonly Mechanism[] = [
+  scramSha512Plus,
+  scramSha256Plus,
+  scramSha1Plus,
   scramSha512,
   scramSha256,
   scramSha1,
+  digestMd5,
   cramMd5,
   oauthBearer,
   xoauth2,
   plain,
   login,
+  external,
+  anonymous,
 ];
 
 export interface MechanismChoice {
@@ -24,6 +35,8 @@ export interface MechanismChoice {
   readonly credentials: Credentials;
   /** True over TLS, and on other channels that nobody can listen to. */
   readonly secure: boolean;
+  /** Ties the login to the TLS connection, where there is one. */
+  readonly binder?: ChannelBinder | undefined;
   /** Let the password cross the wire in the clear. */
   readonly allowInsecureAuth?: boolean | undefined;
 }
@@ -36,10 +49,6 @@ export interface MechanismChoice {
 export function chooseMechanisms(choice: MechanismChoice): readonly Mechanism[] {
   const { credentials, secure, allowInsecureAuth = false } = choice;
   const offered = choice.offered.map((name) => name.toUpperCase());
-  const uses = credentials.token === undefined ? 'password' : 'token';
-  if (credentials.token === undefined && credentials.password === undefined) {
-    throw new UsageError(`user ${JSON.stringify(credentials.user)} is given without a password or token`);
-  }
   const wanted = credentials.mechanisms?.map((name) => {
     const known = mechanisms.find((mechanism) => mechanism.name === name.toUpperCase());
     if (!known)
@@ -48,8 +57,16 @@ export function chooseMechanisms(choice: MechanismChoice): readonly Mechanism[] 
       );
     return known;
   });
+  const uses = credentials.token === undefined ? 'password' : 'token';
+  const unproved = wanted?.some((mechanism) => mechanism.uses === 'nothing') === true;
+  if (credentials.token === undefined && credentials.password === undefined && !unproved)
+    throw new UsageError(`user ${JSON.stringify(credentials.user)} is given without a password or token`);
+  const bound = choice.binder !== undefined && bindingTypes.some((type) => choice.binder?.(type) !== undefined);
   const fitting = (wanted ?? mechanisms).filter(
-    (mechanism) => offered.includes(mechanism.name) && mechanism.uses === uses,
+    (mechanism) =>
+      offered.includes(mechanism.name) &&
+      (mechanism.uses === uses || (wanted !== undefined && mechanism.uses === 'nothing')) &&
+      (mechanism.binds !== true || bound),
   );
   const safe = fitting.filter((mechanism) => secure || allowInsecureAuth || mechanism.secrecy === 'hashed');
   if (safe.length > 0) return safe;

@@ -9,7 +9,7 @@ export interface CredentialOptions {
   /** An OAuth 2 token, or where to get one. */
   readonly token?: Credentials['token'];
   readonly authzid?: string | undefined;
-  /** Only these login mechanisms, in this order. */
+  /** Only these login mechanisms, in this order. EXTERNAL (a client's certificate) and ANONYMOUS need no password. */
   readonly mechanisms?: readonly string[] | undefined;
 }
 
@@ -22,6 +22,9 @@ export function readCredentials(
 ): Credentials | undefined {
   const user = given.user ?? url.user;
   const password = given.password ?? url.password;
+  const unproved = given.mechanisms?.some((name) => /^(?:EXTERNAL|ANONYMOUS)$/i.test(name)) === true;
+  if (unproved && password === undefined && given.token === undefined)
+    return { user: user ?? '', authzid: given.authzid, mechanisms: given.mechanisms };
   if (user === undefined) {
     if (password !== undefined || given.token !== undefined)
       throw new UsageError('a password or token is given without a user');

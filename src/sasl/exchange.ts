@@ -1,7 +1,7 @@
 import { AuthError, type ErrorReply, UsageError, addContext } from '../errors.ts';
 import { Secret } from '../wire/arguments.ts';
 import { chooseMechanisms } from './choose.ts';
-import type { Credentials, Mechanism, SaslClient } from './mechanism.ts';
+import type { ChannelBinder, Credentials, Mechanism, SaslClient } from './mechanism.ts';
 
 /** A server's answer in a login, whatever protocol carries it. */
 export type SaslAnswer =
@@ -26,8 +26,12 @@ export interface LoginOptions {
   readonly allowInsecureAuth?: boolean | undefined;
   readonly host: string;
   readonly port: number;
+  /** As registered for SASL: 'imap', 'pop', 'nntp'. Default 'smtp'. */
+  readonly service?: string | undefined;
   readonly maxRounds: number;
   readonly signal?: AbortSignal | undefined;
+  /** Ties the login to the TLS connection: `connection.channelBinding`. */
+  readonly binder?: ChannelBinder | undefined;
   /** Watches the wait for a token: the caller's function may never answer. */
   readonly wait?: (<T>(promise: Promise<T>) => Promise<T>) | undefined;
 }
@@ -52,6 +56,8 @@ export async function saslLogin(exchange: SaslExchange, options: LoginOptions): 
   const { credentials, secure } = options;
   const candidates = chooseMechanisms(options);
   let refusal: Refusal | undefined;
+  // A caller who lists mechanisms without -PLUS does not want to bind.
+  const mayBind = secure && (credentials.mechanisms ?? ['-PLUS']).some((name) => /-PLUS$/i.test(name));
   const refusedKinds = new Set<Mechanism['secrecy']>();
   for (const mechanism of candidates) {
     if (refusedKinds.has(mechanism.secrecy)) continue;
@@ -64,6 +70,9 @@ export async function saslLogin(exchange: SaslExchange, options: LoginOptions): 
         authzid: credentials.authzid,
         host: options.host,
         port: options.port,
+        service: options.service,
+        binder: options.binder,
+        couldBind: mayBind && !options.offered.some((name) => /-PLUS$/i.test(name)),
       });
       const failed = await runMechanism(client, exchange, options.maxRounds);
       if (failed === undefined) return mechanism.name;

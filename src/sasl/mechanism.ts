@@ -15,7 +15,7 @@ export interface Credentials {
   readonly token?: string | ((request: TokenRequest) => string | Promise<string>) | undefined;
   /** The identity to act as, when it is not `user`. */
   readonly authzid?: string | undefined;
-  /** Only these mechanisms, in this order. Default: the strongest offered first. */
+  /** Only these mechanisms, in this order; EXTERNAL and ANONYMOUS are used only when they are named here. Default: the strongest offered first. */
   readonly mechanisms?: readonly string[] | undefined;
 }
 
@@ -44,12 +44,17 @@ export interface SaslServer {
   next(response: Uint8Array | undefined): SaslStep | Promise<SaslStep>;
 }
 
+/** Gives what ties a login to its TLS connection, by the type of binding; undefined where there is none. @see RFC 5056 */
+export type ChannelBinder = (type: string) => Uint8Array | undefined;
+
 /** What a server knows of its users. */
 export interface Accounts {
   /** The user's password, or undefined where there is no such user. */
   password(user: string): string | undefined;
   /** Decides instead of a comparison, for mechanisms that see the password itself. */
   accepts?(user: string, password: string): boolean;
+  /** The user that the connection itself proves (by a client's certificate); `authzid` is whom the client asks to be, '' for that user. */
+  external?(authzid: string): string | undefined;
   /** True when the bearer token is good for the user. */
   token?(user: string, token: string): boolean;
 }
@@ -71,7 +76,23 @@ export interface Mechanism {
   readonly name: string;
   /** 'plain': the password or token itself crosses the wire; 'hashed': proof of it does. */
   readonly secrecy: 'plain' | 'hashed';
-  readonly uses: 'password' | 'token';
-  client(login: { user: string; secret: string; authzid: string | undefined; host: string; port: number }): SaslClient;
-  server(accounts: Accounts): SaslServer;
+  readonly uses: 'password' | 'token' | 'nothing';
+  /** True where it ties the login to the TLS connection. */
+  readonly binds?: boolean | undefined;
+  client(login: SaslLogin): SaslClient;
+  server(accounts: Accounts, binder?: ChannelBinder): SaslServer;
+}
+
+/** What a client logs in with. */
+export interface SaslLogin {
+  readonly user: string;
+  readonly secret: string;
+  readonly authzid: string | undefined;
+  readonly host: string;
+  readonly port: number;
+  /** The service's name as registered for SASL: 'smtp', 'imap', 'pop'. Default 'smtp'. */
+  readonly service?: string | undefined;
+  readonly binder?: ChannelBinder | undefined;
+  /** True where we could bind and the server does not offer it: saying so shows it that nobody took its offer away. */
+  readonly couldBind?: boolean | undefined;
 }

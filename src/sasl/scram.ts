@@ -1,8 +1,8 @@
 import { createHash, createHmac, pbkdf2, randomBytes, timingSafeEqual } from 'node:crypto';
 import { promisify } from 'node:util';
-import { AuthError } from '../errors.ts';
+import { AuthError, UsageError } from '../errors.ts';
 import { decodeText, encodeText } from '../wire/bytes.ts';
-import type { Mechanism, SaslClient, SaslServer, SaslStep } from './mechanism.ts';
+import type { Accounts, ChannelBinder, Mechanism, SaslClient, SaslLogin, SaslServer, SaslStep } from './mechanism.ts';
 import { checkField, saslprep } from './text.ts';
 
 const derive = promisify(pbkdf2);
@@ -51,17 +51,26 @@ function attributes(message: string): Map<string, string> {
   return new Map(message.split(',').map((part) => [part.slice(0, 1), part.slice(2)]));
 }
 
-function scramClient(
-  name: string,
-  hash: string,
-  user: string,
-  password: string,
-  authzid: string | undefined,
-): SaslClient {
+/** The binding of this connection: of TLS 1.3 where it is that. */
+function bindingOf(binder: ChannelBinder | undefined): { type: string; data: Uint8Array } | undefined {
+  for (const type of ['tls-exporter', 'tls-server-end-point']) {
+    const data = binder?.(type);
+    if (data !== undefined) return { type, data };
+  }
+  return undefined;
+}
+
+function scramClient(name: string, hash: string, plus: boolean, given: SaslLogin): SaslClient {
+  const { user, secret: password, authzid, couldBind } = given;
   checkField(name, 'user', user, /\0/);
   checkField(name, 'authzid', authzid ?? '', /\0/);
   const nonce = randomBytes(18).toString('base64');
-  const header = `n,${authzid === undefined ? '' : `a=${escapeName(authzid)}`},`;
+  const binding = plus ? bindingOf(given.binder) : undefined;
+  if (plus && binding === undefined)
+    throw new UsageError(`${name} binds the login to TLS, and this connection has nothing to bind to`);
+  // RFC 5802 section 6: 'y' tells that we would have bound, had the server offered it.
+  const flag = binding !== undefined ? `p=${binding.type}` : couldBind === true && bindingOf(given.binder) ? 'y' : 'n';
+  const header = `${flag},${authzid === undefined ? '' : `a=${escapeName(authzid)}`},`;
   const first = `n=${escapeName(saslprep(user))},r=${nonce}`;
   let expected: Buffer | undefined;
   let verified = false;
@@ -95,7 +104,8 @@ function scramClient(
       if (iterations < MIN_ITERATIONS || iterations > MAX_ITERATIONS) {
         throw refuse(`${fields.get('i') ?? 'no'} iterations; only ${MIN_ITERATIONS} to ${MAX_ITERATIONS} are accepted`);
       }
-      const final = `c=${Buffer.from(header).toString('base64')},r=${serverNonce}`;
+      const bound = Buffer.concat([Buffer.from(header), binding?.data ?? Buffer.alloc(0)]);
+      const final = `c=${bound.toString('base64')},r=${serverNonce}`;
       const keys = await keysFor(hash, password, salt, iterations, `${first},${message},${final}`);
       expected = keys.serverSignature;
       return encodeText(`${final},p=${keys.proof.toString('base64')}`);
@@ -106,10 +116,16 @@ function scramClient(
   };
 }
 
-function scramServer(name: string, hash: string, password: (user: string) => string | undefined): SaslServer {
+function scramServer(
+  name: string,
+  hash: string,
+  plus: boolean,
+  accounts: Accounts,
+  binder: ChannelBinder | undefined,
+): SaslServer {
   const salt = randomBytes(16);
   let first:
-    { user: string; authzid: string | undefined; bare: string; header: string; serverFirst: string } | undefined;
+    { user: string; authzid: string | undefined; bare: string; header: Buffer; serverFirst: string } | undefined;
   let success: SaslStep | undefined;
   return {
     name,
@@ -118,15 +134,21 @@ function scramServer(name: string, hash: string, password: (user: string) => str
       if (success !== undefined) return success;
       const message = decodeText(response);
       if (first === undefined) {
-        const match = /^([ny],(?:a=([^,]*))?,)(n=([^,]*),r=([^,]+))$/.exec(message);
+        const match = /^((?:([ny])|p=([A-Za-z0-9.-]+)),(?:a=([^,]*))?,)(n=([^,]*),r=([^,]+))$/.exec(message);
         if (!match) return { kind: 'failure', text: 'malformed first message' };
-        const nonce = `${match[5] ?? ''}${randomBytes(18).toString('base64')}`;
+        const bound = match[3] === undefined ? undefined : binder?.(match[3]);
+        if (plus !== (match[3] !== undefined)) return { kind: 'failure', text: `${name} with the wrong binding flag` };
+        if (plus && bound === undefined) return { kind: 'failure', text: 'unsupported channel binding' };
+        // The client could bind, and believes that we cannot: somebody took our offer away.
+        if (match[2] === 'y' && bindingOf(binder) !== undefined)
+          return { kind: 'failure', text: 'server does support channel binding' };
+        const nonce = `${match[7] ?? ''}${randomBytes(18).toString('base64')}`;
         const serverFirst = `r=${nonce},s=${salt.toString('base64')},i=${MIN_ITERATIONS}`;
         first = {
-          user: unescapeName(match[4] ?? ''),
-          authzid: match[2] === undefined ? undefined : unescapeName(match[2]),
-          bare: match[3] ?? '',
-          header: match[1] ?? '',
+          user: unescapeName(match[6] ?? ''),
+          authzid: match[4] === undefined ? undefined : unescapeName(match[4]),
+          bare: match[5] ?? '',
+          header: Buffer.concat([Buffer.from(match[1] ?? ''), bound ?? Buffer.alloc(0)]),
           serverFirst,
         };
         return { kind: 'challenge', data: encodeText(serverFirst) };
@@ -134,7 +156,7 @@ function scramServer(name: string, hash: string, password: (user: string) => str
       const fields = attributes(message);
       const withoutProof = message.slice(0, message.lastIndexOf(',p='));
       const proof = Buffer.from(message.slice(withoutProof.length + 3), 'base64');
-      const known = password(first.user);
+      const known = accounts.password(first.user);
       const keys = await keysFor(
         hash,
         known ?? randomBytes(8).toString('hex'),
@@ -143,7 +165,7 @@ function scramServer(name: string, hash: string, password: (user: string) => str
         `${first.bare},${first.serverFirst},${withoutProof}`,
       );
       const nonceOk = fields.get('r') === attributes(first.serverFirst).get('r');
-      const bindingOk = fields.get('c') === Buffer.from(first.header).toString('base64');
+      const bindingOk = fields.get('c') === first.header.toString('base64');
       if (
         known === undefined ||
         !nonceOk ||
@@ -160,14 +182,21 @@ function scramServer(name: string, hash: string, password: (user: string) => str
 }
 
 function scram(name: string, hash: string): Mechanism {
+  const plus = name.endsWith('-PLUS');
   return {
     name,
     secrecy: 'hashed',
     uses: 'password',
-    client: ({ user, secret, authzid }) => scramClient(name, hash, user, secret, authzid),
-    server: (accounts) => scramServer(name, hash, (user) => accounts.password(user)),
+    binds: plus,
+    client: (given) => scramClient(name, hash, plus, given),
+    server: (accounts, binder) => scramServer(name, hash, plus, accounts, binder),
   };
 }
+
+/** Tied to the TLS connection: nobody between the two can pass the login on. @see RFC 5802 section 6, RFC 9266 */
+export const scramSha1Plus: Mechanism = scram('SCRAM-SHA-1-PLUS', 'sha1');
+export const scramSha256Plus: Mechanism = scram('SCRAM-SHA-256-PLUS', 'sha256');
+export const scramSha512Plus: Mechanism = scram('SCRAM-SHA-512-PLUS', 'sha512');
 
 /** Mutual proof of the password, salted and iterated. @see RFC 5802 */
 export const scramSha1: Mechanism = scram('SCRAM-SHA-1', 'sha1');

@@ -422,6 +422,7 @@ export class SmtpClient implements AsyncDisposable {
         allowInsecureAuth: this.#target.allowInsecureAuth,
         host: connection.host,
         port: connection.port,
+        binder: connection.channelBinding,
         maxRounds: connection.limits.saslRounds,
         signal: call.signal,
         wait: (promise) => connection.waitFor(promise, 'command', call),

@@ -145,6 +145,9 @@ export class Connection implements AsyncDisposable {
     return this.#transport.tlsSession;
   }
 
+  /** What ties a login to this TLS connection (`tls-exporter`, `tls-server-end-point`); undefined where it has none of that type. */
+  readonly channelBinding = (type: string): Uint8Array | undefined => this.#transport.channelBinding?.(type, this.role);
+
   get remoteAddress(): string | undefined {
     return this.#transport.remoteAddress;
   }

@@ -1,6 +1,7 @@
 import type { Duplex } from 'node:stream';
 import { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
+import { channelBinding } from './channel-binding.ts';
 import { ClosedError } from '../errors.ts';
 import { concatBytes } from '../wire/bytes.ts';
 import { type ReadBuffers, readBuffersOf } from './read-buffers.ts';
@@ -35,6 +36,8 @@ export interface Transport extends AsyncDisposable {
   readonly tls: TlsInfo | undefined;
   /** The newest session that the server gave this client; undefined before, and without TLS. */
   readonly tlsSession?: TlsSession | undefined;
+  /** What ties a login to this TLS connection; undefined without TLS, or where the type does not fit it. */
+  channelBinding?(type: string, role: 'client' | 'server'): Uint8Array | undefined;
   readonly remoteAddress: string | undefined;
   readonly localAddress: string | undefined;
   /** Settles when the transport is closed: with the error that closed it, or undefined. Never rejects. */
@@ -153,6 +156,10 @@ export class StreamTransport implements Transport {
     if (lent !== undefined) return lent;
     if (this.#failure === undefined && this.#ended) return null;
     return undefined;
+  }
+
+  channelBinding(type: string, role: 'client' | 'server'): Uint8Array | undefined {
+    return this.#stream instanceof TLSSocket ? channelBinding(this.#stream, type, role) : undefined;
   }
 
   read(lend = false): Promise<Uint8Array | null> {

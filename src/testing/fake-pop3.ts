@@ -7,7 +7,8 @@ import {
   encodePop3Status,
   pop3CommandDecoder,
 } from '../pop3/codec.ts';
-import { type Mechanism, findMechanism, mechanisms } from '../sasl/index.ts';
+import { type Mechanism, findMechanism } from '../sasl/index.ts';
+import { accountsOf, offeredMechanisms } from './logins.ts';
 import type { Connection } from '../socket/connection.ts';
 import { EMPTY, concatBytes, decodeText, encodeText, latin1 } from '../wire/bytes.ts';
 import { DottedEncoder } from '../wire/dotted.ts';
@@ -283,11 +284,7 @@ class Pop3Session {
   }
 
   #mechanisms(): Mechanism[] {
-    const { users, tokens, mechanisms: wanted } = this.#options;
-    return mechanisms.filter(
-      (mechanism) =>
-        (mechanism.uses === 'token' ? tokens : users) !== undefined && wanted?.includes(mechanism.name) !== false,
-    );
+    return offeredMechanisms(this.#options, this.#connection);
   }
 
   async #startTls(): Promise<void> {
@@ -327,11 +324,7 @@ class Pop3Session {
     const [name = '', initial] = argument.trim().split(/ +/);
     const mechanism = findMechanism(name, this.#mechanisms());
     if (mechanism === undefined) return this.#error('Mechanism not available');
-    const { users = {}, tokens = {} } = this.#options;
-    const server = mechanism.server({
-      password: (user) => (Object.hasOwn(users, user) ? users[user] : undefined),
-      token: (user, token) => Object.hasOwn(tokens, user) && tokens[user] === token,
-    });
+    const server = mechanism.server(accountsOf(this.#options, this.#connection), this.#connection.channelBinding);
     let response = initial === undefined ? undefined : decodeBase64(initial === '=' ? '' : initial);
     if (initial !== undefined && response === undefined) return this.#error('That is not base64');
     const decodeLine = lineDecoder(MAX_LINE);

@@ -1,5 +1,6 @@
 import { ClosedError, LimitError, UsageError, messageOf } from '../errors.ts';
 import { type Accounts, type Mechanism, findMechanism, mechanisms } from '../sasl/index.ts';
+import { accountsOf, offeredMechanisms } from './logins.ts';
 import { type SmtpCommand, encodeSmtpReply, parsePath, smtpCommandDecoder } from '../smtp/codec.ts';
 import type { Connection } from '../socket/connection.ts';
 import { checkOptions } from '../wire/arguments.ts';
@@ -330,14 +331,11 @@ class SmtpSession {
   }
 
   #mechanisms(): Mechanism[] {
-    const { users, tokens, mechanisms: wanted } = this.#options;
     if (this.#authPolicy === 'none') return [];
-    return mechanisms.filter((mechanism) => {
-      if (wanted !== undefined) return wanted.includes(mechanism.name);
-      // Only PLAIN, LOGIN and tokens can be taken without knowing the password.
-      if (this.#authPolicy === 'any') return mechanism.secrecy === 'plain';
-      return mechanism.uses === 'token' ? tokens !== undefined : users !== undefined;
-    });
+    // Only PLAIN, LOGIN and tokens can be taken without knowing the password.
+    if (this.#authPolicy === 'any' && this.#options.mechanisms === undefined)
+      return mechanisms.filter((mechanism) => mechanism.secrecy === 'plain');
+    return offeredMechanisms(this.#options, this.#connection);
   }
 
   #maxBytes(): number {
@@ -397,7 +395,7 @@ class SmtpSession {
     const mechanism = findMechanism(name, this.#mechanisms());
     if (mechanism === undefined) return this.#reply(504, '5.5.4 Mechanism not available');
     if (this.#user !== undefined) return this.#reply(503, '5.5.1 Already logged in');
-    const server = mechanism.server(this.#accounts());
+    const server = mechanism.server(this.#accounts(), this.#connection.channelBinding);
     let response = initial === undefined ? undefined : initial === '=' ? new Uint8Array(0) : decodeBase64(initial);
     if (response === null) return this.#reply(501, '5.5.2 That is not base64');
     const decodeLine = lineDecoder(MAX_LINE);
@@ -418,14 +416,10 @@ class SmtpSession {
   }
 
   #accounts(): Accounts {
-    const { users, tokens } = this.#options;
     if (this.#authPolicy === 'any') {
       return { password: () => undefined, accepts: () => true, token: () => true };
     }
-    return {
-      password: (user) => (users !== undefined && Object.hasOwn(users, user) ? users[user] : undefined),
-      token: (user, token) => tokens !== undefined && Object.hasOwn(tokens, user) && tokens[user] === token,
-    };
+    return accountsOf(this.#options, this.#connection);
   }
 
   #mail(path: ReturnType<typeof parsePath>): void {

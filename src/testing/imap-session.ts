@@ -5,7 +5,8 @@ import { deflateLayer } from '../imap/deflate.ts';
 import { type ImapReader, readMailbox } from '../imap/codec/reader.ts';
 import { encodeStatus } from '../imap/codec/response.ts';
 import { encodeUtf7 } from '../imap/codec/utf7.ts';
-import { type Mechanism, findMechanism, mechanisms } from '../sasl/index.ts';
+import { type Mechanism, findMechanism } from '../sasl/index.ts';
+import { accountsOf, offeredMechanisms } from './logins.ts';
 import type { Connection } from '../socket/connection.ts';
 import type { ServerTlsOptions } from '../socket/tls.ts';
 import { decodeText, encodeText, latin1 } from '../wire/bytes.ts';
@@ -388,8 +389,7 @@ export class ImapServerSession implements VerbSession {
   // ---- login
 
   #mechanisms(): Mechanism[] {
-    const { users, tokens } = this.options;
-    return mechanisms.filter((mechanism) => (mechanism.uses === 'token' ? tokens : users) !== undefined);
+    return offeredMechanisms(this.options, this.connection);
   }
 
   #enter(user: string): Completion {
@@ -425,14 +425,11 @@ export class ImapServerSession implements VerbSession {
 
   async #authenticate(reader: ImapReader): Promise<Completion> {
     if (this.loggedIn) throw new Refusal('BAD', 'Already logged in');
-    const { users = {}, tokens = {}, tls } = this.options;
+    const { tls } = this.options;
     if (tls !== undefined && !this.connection.secure) throw new Refusal('NO', 'TLS first', 'PRIVACYREQUIRED');
     const mechanism = findMechanism(reader.atom(), this.#mechanisms());
     if (mechanism === undefined) throw new Refusal('NO', 'Mechanism not available');
-    const server = mechanism.server({
-      password: (user) => (Object.hasOwn(users, user) ? users[user] : undefined),
-      token: (user, token) => Object.hasOwn(tokens, user) && tokens[user] === token,
-    });
+    const server = mechanism.server(accountsOf(this.options, this.connection), this.connection.channelBinding);
     reader.spaces();
     const initial = reader.ended ? undefined : reader.rest();
     let response = initial === undefined ? undefined : Buffer.from(initial === '=' ? '' : initial, 'base64');

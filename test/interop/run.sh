@@ -12,6 +12,7 @@ need dovecot dovecot-core
 [ -e /usr/lib/dovecot/imap ] || missing+=(dovecot-imapd)
 need mbsync isync
 need swaks swaks
+need gsasl gsasl
 need vsftpd vsftpd
 need lftp lftp
 need danted dante-server
