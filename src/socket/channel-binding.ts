@@ -14,7 +14,9 @@ export function channelBinding(socket: TLSSocket, type: string, role: 'client' |
       ? socket.exportKeyingMaterial(32, 'EXPORTER-Channel-Binding', Buffer.alloc(0))
       : undefined;
   if (type !== 'tls-server-end-point') return undefined;
-  const raw = (role === 'client' ? socket.getPeerX509Certificate() : socket.getX509Certificate())?.raw;
+  const certificate: { raw?: Buffer } | null =
+    role === 'client' ? socket.getPeerCertificate() : socket.getCertificate();
+  const raw = certificate?.raw;
   const hash = raw === undefined ? undefined : signatureHash(raw);
   return raw === undefined || hash === undefined ? undefined : createHash(hash).update(raw).digest();
 }
