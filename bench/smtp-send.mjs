@@ -1,5 +1,5 @@
 import nodemailer from 'nodemailer';
-import { SmtpClient } from '../dist/smtp/index.js';
+import { SmtpClient, SmtpPool } from '../dist/smtp/index.js';
 import { message10mb, message2kb } from './data.mjs';
 import { child, compare, here, startServer } from './harness.mjs';
 import { sendData } from './limits/smtp.mjs';
@@ -60,9 +60,32 @@ export async function* run(wanted) {
         limit: timed(4000, () => sendData(port, message2kb, 4000)),
       });
     }
+    if (wanted('2kb-5')) {
+      // Five connections; the limit has five of its own.
+      const pooled = async () => {
+        const pool = new SmtpPool({ host: '127.0.0.1', port, tls: 'none' }, { maxConnections: 5, maxMessages: 1e9 });
+        await pool.send(envelope, message2kb, { transfer: 'data' });
+        const started = performance.now();
+        let left = 4000;
+        const work = async () => {
+          while (left-- > 0) await pool.send(envelope, message2kb, { transfer: 'data' });
+        };
+        await Promise.all(Array.from({ length: 20 }, work));
+        const seconds = (performance.now() - started) / 1000;
+        await pool.close();
+        return seconds;
+      };
+      yield await compare('smtp-send', '2kb-5', 'messages/s', {
+        postwire: timed(4000, pooled),
+        nodemailer: timed(1000, () => withNodemailer(port, message2kb, 1000, 20, 5)),
+        limit: timed(4000, async () =>
+          Math.max(...(await Promise.all(Array.from({ length: 5 }, () => sendData(port, message2kb, 800))))),
+        ),
+      });
+    }
     if (wanted('2kb-bdat')) {
       yield await compare('smtp-send', '2kb-bdat', 'messages/s', {
-        postwire: timed(4000, () => withPostwire(port, message2kb, 4000, 20, 'bdat')),
+        postwire: timed(4000, () => withPostwire(port, message2kb, 4000, 64, 'bdat')),
         nodemailer: timed(400, () => withNodemailer(port, message2kb, 400, 20, 1)),
         limit: timed(4000, () => sendData(port, message2kb, 4000)),
       });

@@ -54,6 +54,7 @@ export interface SendMailResult extends SendResult {
 const sendKeys = [
   'onPartial',
   'transfer',
+  'binary',
   'mailParameters',
   'rcptParameters',
   'onProgress',

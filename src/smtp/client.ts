@@ -29,6 +29,8 @@ import {
   parseEhlo,
   smtpReplyDecoder,
 } from './codec.ts';
+import { type PreflightFinding, preflightFindings } from './checks.ts';
+import { xtext } from './extensions.ts';
 import { type SmtpMessage, prepareMessage } from './message.ts';
 import { type SendResult, toErrorReply } from './result.ts';
 import { type ResolvedSmtpTarget, type SmtpOptions, type SmtpTarget, resolveSmtpTarget } from './target.ts';
@@ -215,6 +217,53 @@ export class SmtpClient implements AsyncDisposable {
   /** Asks whether the server knows an address or name; 252 means it will not say. */
   vrfy(address: string, call: CallOptions = {}): Promise<Reply> {
     return this.#simple(['VRFY', address], call);
+  }
+
+  /** Asks who is behind a list: one address a line. Most servers will not say. @see RFC 5321 section 4.1.1.7 */
+  expn(list: string, call: CallOptions = {}): Promise<Reply> {
+    return this.#simple(['EXPN', list], call);
+  }
+
+  /** Asks the server to send what it holds for a domain, `@domain` with those below it, or `#queue`. @see RFC 1985 */
+  etrn(domain: string, call: CallOptions = {}): Promise<Reply> {
+    return this.#simple(['ETRN', domain], call);
+  }
+
+  /**
+   * Tells a server that trusts us on whose behalf we speak (`ADDR`, `NAME`, `HELO`, `LOGIN`, …), and greets again, as Postfix asks. An
+   * undefined value says that it is not known. UnsupportedError where XCLIENT, or one of the attributes, is not offered.
+   */
+  xclient(attributes: Readonly<Record<string, string | undefined>>, call: CallOptions = {}): Promise<Reply> {
+    return this.#run(call, async () => {
+      const reply = await this.#command(['XCLIENT', ...this.#attributes('XCLIENT', attributes)], call);
+      expect(this.#connection, 'XCLIENT', reply, 200);
+      await this.#hello(call);
+      return reply;
+    });
+  }
+
+  /** Tells a server that trusts us where the next message came from, for its log (`ADDR`, `NAME`, `HELO`, `SOURCE`, …). */
+  xforward(attributes: Readonly<Record<string, string | undefined>>, call: CallOptions = {}): Promise<Reply> {
+    return this.#simple(['XFORWARD', ...this.#attributes('XFORWARD', attributes)], call);
+  }
+
+  #attributes(verb: string, attributes: Readonly<Record<string, string | undefined>>): string[] {
+    const offered = this.#capabilities.parameters(verb);
+    const { host, port } = this.#connection;
+    return Object.entries(attributes).map(([name, value]) => {
+      if (offered?.includes(name.toUpperCase()) !== true)
+        throw new UnsupportedError(
+          `SMTP server ${host}:${port} does not offer ${offered === undefined ? verb : `${verb} with ${name}`}`,
+          { protocol: 'SMTP', reason: verb },
+        );
+      return `${name.toUpperCase()}=${value === undefined ? '[UNAVAILABLE]' : xtext(value)}`;
+    });
+  }
+
+  /** What this server would refuse of a message, or take in a lesser way; empty where nothing. Sends nothing. UsageError as `send`. */
+  preflight(envelope: SmtpEnvelope, message: SmtpMessage, options: SendOptions = {}): PreflightFinding[] {
+    const { host, port } = this.#connection;
+    return preflightFindings(envelope, prepareMessage(message), options, this.#capabilities, `${host}:${port}`);
   }
 
   help(topic?: string, call: CallOptions = {}): Promise<Reply> {

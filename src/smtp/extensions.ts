@@ -27,11 +27,21 @@ export interface DeliveryOptions {
   readonly mtPriority?: number | undefined;
   /** Hold it back for so many seconds, or until then. @see RFC 4865 */
   readonly holdFor?: number | Date | undefined;
+  /** Deliver only where the address has been the same person's since then; undefined asks nothing. @see RFC 7293 */
+  readonly validSince?: ((address: string) => Date | undefined) | undefined;
   /** Who submitted it, in the word of a server that is trusted to say so; '' for nobody known. @see RFC 4954 section 5 */
   readonly submitter?: string | undefined;
 }
 
-export const deliveryOptionNames = ['dsn', 'requireTls', 'deliverBy', 'mtPriority', 'holdFor', 'submitter'] as const;
+export const deliveryOptionNames = [
+  'dsn',
+  'requireTls',
+  'deliverBy',
+  'mtPriority',
+  'holdFor',
+  'validSince',
+  'submitter',
+] as const;
 
 /** The parameters of MAIL and of each RCPT that these options make. */
 export function deliveryParameters(
@@ -46,7 +56,7 @@ export function deliveryParameters(
       });
   };
   const mail: Record<string, string | number | boolean | undefined> = {};
-  const { dsn, requireTls, deliverBy, mtPriority, holdFor, submitter } = options;
+  const { dsn, requireTls, deliverBy, mtPriority, holdFor, validSince, submitter } = options;
   if (requireTls === true) {
     needs('REQUIRETLS', 'requireTls');
     mail['REQUIRETLS'] = true;
@@ -89,7 +99,14 @@ export function deliveryParameters(
     needs('AUTH', 'submitter');
     mail['AUTH'] = submitter === '' ? '<>' : xtext(checkAddrSpec('submitter', submitter));
   }
-  if (dsn === undefined) return { mail, rcpt: () => ({}) };
+  if (validSince !== undefined) needs('RRVS', 'validSince');
+  const since = (address: string): EsmtpParameters => {
+    const date = validSince?.(address);
+    if (date === undefined) return {};
+    if (!(date instanceof Date) || Number.isNaN(date.getTime())) throw new UsageError('validSince must give a date');
+    return { RRVS: date.toISOString().replace(/\.\d+Z$/, 'Z') };
+  };
+  if (dsn === undefined) return { mail, rcpt: since };
   needs('DSN', 'dsn');
   const { envelopeId, notify, originalRecipient } = dsn;
   if (dsn.return !== undefined) {
@@ -116,6 +133,7 @@ export function deliveryParameters(
       return {
         NOTIFY: when?.join(',').toUpperCase(),
         ORCPT: original === undefined ? undefined : originalAddress(original),
+        ...since(address),
       };
     },
   };

@@ -1,8 +1,9 @@
 export { SmtpClient } from './client.ts';
+export type { PreflightFinding } from './checks.ts';
 export type { EsmtpParameters } from './codec.ts';
 export { type DeliveryOptions, type DsnOptions, deliveryOptionNames } from './extensions.ts';
 export type { SmtpMessage } from './message.ts';
-export { type RecipientResult, type SendResult, SmtpSendError } from './result.ts';
+export { type RecipientResult, type SendResult, SmtpSendError, retryable } from './result.ts';
 export { SmtpPool, type SmtpPoolOptions } from './pool.ts';
 export type { SmtpOptions, SmtpTarget } from './target.ts';
 export type { Progress, SendOptions, SmtpEnvelope } from './transaction.ts';

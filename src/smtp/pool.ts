@@ -1,5 +1,6 @@
 import { ClosedError, PostwireError, TimeoutError, UsageError } from '../errors.ts';
 import { checkOptions } from '../wire/arguments.ts';
+import { messagesPerConnection } from './checks.ts';
 import { SmtpClient } from './client.ts';
 import type { SmtpMessage } from './message.ts';
 import { type SendResult, SmtpSendError } from './result.ts';
@@ -218,11 +219,16 @@ export class SmtpPool implements AsyncDisposable {
     let best: Member | undefined;
     for (const member of this.#members) {
       const { client, used, active } = member;
-      if (!client.open || used >= this.#options.maxMessages) continue;
+      if (!client.open || used >= this.#mostOf(client)) continue;
       const most = full && client.capabilities.has('PIPELINING') ? 2 : 1;
       if (active < most && (best === undefined || active < best.active)) best = member;
     }
     return best;
+  }
+
+  /** Messages that a connection may have: the option, or what the server sets where that is less. */
+  #mostOf(client: SmtpClient): number {
+    return Math.min(this.#options.maxMessages, messagesPerConnection(client.capabilities));
   }
 
   #take(member: Member): void {
@@ -275,7 +281,7 @@ export class SmtpPool implements AsyncDisposable {
     member.active--;
     if (member.active === 0) {
       member.idleSince = performance.now();
-      if (!member.client.open || member.used >= this.#options.maxMessages) void this.#discard(member);
+      if (!member.client.open || member.used >= this.#mostOf(member.client)) void this.#discard(member);
       else if (this.#options.idleMs < 2 ** 31) {
         member.timer = setTimeout(() => void this.#discard(member), this.#options.idleMs);
         member.timer.unref();

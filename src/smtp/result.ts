@@ -45,6 +45,18 @@ export class SmtpSendError extends PostwireError {
   }
 }
 
+/**
+ * Who is left to send to, after a result or an error of `send`: those refused for now, and those who were not offered the message. Not those
+ * refused for good, and not those of whom nobody knows: a second copy may reach them. Empty where the error tells of no recipient.
+ */
+export function retryable(outcome: unknown): string[] {
+  const recipients = (outcome as { recipients?: unknown } | null | undefined)?.recipients;
+  if (!Array.isArray(recipients)) return [];
+  return (recipients as readonly RecipientResult[])
+    .filter(({ status, temporary }) => (status === 'refused' && temporary) || (status === 'unsent' && temporary))
+    .map(({ address }) => address);
+}
+
 /** A reply as errors and results carry it. */
 export function toErrorReply(reply: Reply): ErrorReply {
   return { code: reply.code, enhanced: reply.enhanced, text: reply.lines.join('\n') };

@@ -12,15 +12,14 @@ import {
 import { type CallOptions, type Connection, checkCall } from '../socket/connection.ts';
 import { notify } from '../socket/notify.ts';
 import type { QueueTask, SerialQueue } from '../socket/serial-queue.ts';
-import { checkAddrSpec, needsSmtpUtf8 } from '../wire/addr-spec.ts';
 import type { ShownBytes } from '../wire/arguments.ts';
 import { latin1 } from '../wire/bytes.ts';
 import type { Capabilities } from '../wire/capabilities.ts';
-import { parseDecimal } from '../wire/limits.ts';
 import { DottedEncoder } from '../wire/dotted.ts';
 import { type Reply, formatReply } from '../wire/reply.ts';
 import { type EsmtpParameters, encodeMail, encodeRcpt, encodeSmtpCommand } from './codec.ts';
-import { type DeliveryOptions, deliveryParameters } from './extensions.ts';
+import { checkTransaction, recipientsAtOnce } from './checks.ts';
+import type { DeliveryOptions } from './extensions.ts';
 import { type PreparedMessage, type SmtpMessage, prepareMessage } from './message.ts';
 import { type RecipientResult, type SendResult, SmtpSendError, queueIdOf, toErrorReply } from './result.ts';
 
@@ -34,8 +33,13 @@ export interface SmtpEnvelope {
 export interface SendOptions extends CallOptions, DeliveryOptions {
   /** What to do when some recipients are refused: send to the others (default), or to none. */
   readonly onPartial?: 'send' | 'abort' | undefined;
-  /** 'data', 'bdat' (CHUNKING), or 'auto': BDAT for short messages where the server has it, in one flight with the envelope. */
+  /**
+   * 'data', 'bdat' (CHUNKING), or 'auto': BDAT for short messages where the server has it, in one flight with the envelope. With 'bdat'
+   * further short messages leave before the first is answered: the fastest way, but a lost connection leaves each of them unknown.
+   */
   readonly transfer?: 'auto' | 'data' | 'bdat' | undefined;
+  /** The message goes as it is, line ends and all: parts in binary are allowed. The server must have BINARYMIME. @see RFC 3030 section 3 */
+  readonly binary?: boolean | undefined;
   /** Further parameters of MAIL. */
   readonly mailParameters?: EsmtpParameters | undefined;
   /** Further parameters of each RCPT. */
@@ -64,6 +68,8 @@ export interface TransactionHost {
 
 /** Largest message that goes as one BDAT beside its envelope: refused recipients cost no more than this. */
 const ONE_FLIGHT_BYTES = 256 * 1024;
+/** So many short messages are on their way before the first is answered. */
+const AHEAD_MESSAGES = 32;
 /** Pieces in which a held message is written, so that a server's early no is heard. */
 const CHUNK = 4 * 1024 * 1024;
 /** Nothing to wait for. */
@@ -83,15 +89,59 @@ export function sendMessage(
   message: SmtpMessage,
   options: SendOptions = {},
 ): Promise<SendResult> {
-  let transaction: Transaction;
+  let transactions: Transaction[];
   try {
-    transaction = new Transaction(host, envelope, prepareMessage(message), options);
+    const prepared = prepareMessage(message);
+    const most = recipientsAtOnce(host.capabilities);
+    const all = new Transaction(host, envelope, prepared, options);
+    transactions =
+      all.recipientCount <= most
+        ? [all]
+        : shares(envelope.to, most).map((to) => new Transaction(host, { from: envelope.from, to }, prepared, options));
   } catch (error) {
     return Promise.reject(
       addContext(error as Error, { protocol: 'SMTP', host: host.connection.host, port: host.connection.port }),
     );
   }
-  return host.queue.run<SendResult>(transaction);
+  const [first] = transactions;
+  return transactions.length === 1 ? host.queue.run(first as Transaction) : sendInParts(host, transactions);
+}
+
+function shares(to: string | readonly string[], most: number): string[][] {
+  const list = typeof to === 'string' ? [to] : to;
+  return Array.from({ length: Math.ceil(list.length / most) }, (_, index) =>
+    list.slice(index * most, (index + 1) * most),
+  );
+}
+
+/** One after the other; what one part's refusal says counts for its recipients. Throws only where none was taken, or one is unknown. */
+async function sendInParts(host: TransactionHost, transactions: readonly Transaction[]): Promise<SendResult> {
+  const recipients: RecipientResult[] = [];
+  let taken: SendResult | undefined;
+  let failure: unknown;
+  for (const transaction of transactions) {
+    try {
+      const result = await host.queue.run(transaction);
+      taken ??= result;
+      recipients.push(...result.recipients);
+    } catch (error) {
+      failure ??= error;
+      const unsent = transaction.unsent(error);
+      recipients.push(...(error instanceof SmtpSendError ? error.recipients : unsent));
+    }
+  }
+  if (taken === undefined && !(failure instanceof SmtpSendError)) throw failure;
+  const unknown = recipients.some(({ status }) => status === 'unknown');
+  if (taken === undefined || unknown) {
+    const { code, message, ...rest } = failure as SmtpSendError;
+    throw new SmtpSendError(code, message, { ...rest, recipients, deliveryUnknown: unknown, cause: failure });
+  }
+  return {
+    ...taken,
+    recipients,
+    accepted: recipients.filter(({ status }) => status === 'accepted').map(({ address }) => address),
+    refused: recipients.filter(({ status }) => status !== 'accepted'),
+  };
 }
 
 const beforeData = new WeakSet<Error>();
@@ -111,6 +161,8 @@ class Transaction implements QueueTask<SendResult> {
   readonly #bdat: boolean;
   readonly #utf8: boolean;
   readonly signal: AbortSignal | undefined;
+  /** For BDAT. */
+  readonly #encoder = new DottedEncoder({ stuffDots: false });
   #results: RecipientResult[] = [];
   /** LMTP: whose reply to the message has come. */
   readonly #answered = new Set<number>();
@@ -130,57 +182,25 @@ class Transaction implements QueueTask<SendResult> {
     if (options.onProgress !== undefined && typeof options.onProgress !== 'function')
       throw new UsageError('onProgress must be a function');
     const { capabilities, connection } = host;
-    this.#from = envelope.from === '' ? '' : checkAddrSpec('envelope.from', envelope.from);
-    const to = typeof envelope.to === 'string' ? [envelope.to] : envelope.to;
-    if (!Array.isArray(to) || to.length === 0)
-      throw new UsageError('the envelope has no recipient: give at least one address to send to');
-    this.#to = to.map((address) => checkAddrSpec('a recipient', address));
     for (const name of ['onPartial', 'transfer'] as const) {
       const allowed: readonly string[] = name === 'onPartial' ? ['send', 'abort'] : ['auto', 'data', 'bdat'];
       const value = options[name];
       if (value !== undefined && !allowed.includes(value))
         throw new UsageError(`${name} must be ${allowed.join(' or ')}; got ${JSON.stringify(value)}`);
     }
-    const utf8 = message.headerUtf8 === true || [this.#from, ...this.#to].some(needsSmtpUtf8);
     const where = `${connection.host}:${connection.port}`;
-    if (utf8 && !capabilities.has('SMTPUTF8')) {
-      const culprit = [this.#from, ...this.#to].find(needsSmtpUtf8);
-      throw new UnsupportedError(
-        culprit === undefined
-          ? `the message's header has characters beyond ASCII that ${where} cannot carry: it does not offer SMTPUTF8`
-          : `${where} cannot carry the address ${culprit}: it does not offer SMTPUTF8`,
-        { reason: 'SMTPUTF8' },
-      );
-    }
-    if (message.eightBit === true && !capabilities.has('8BITMIME')) {
-      throw new UnsupportedError(
-        `the message has 8-bit data and ${where} does not offer 8BITMIME; encode it as quoted-printable or base64`,
-        { reason: '8BITMIME' },
-      );
-    }
-    const limit = parseDecimal(capabilities.parameters('SIZE')?.[0] ?? '') ?? 0;
-    if (limit > 0 && message.sizeBytes !== undefined && message.sizeBytes > limit) {
-      throw new SmtpSendError(
-        'LIMIT',
-        `the message has ${formatBytes(message.sizeBytes)} and ${where} takes no more than ${formatBytes(limit)}`,
-        {
-          reason: 'MESSAGE_TOO_LARGE',
-          reusable: true,
-          recipients: this.#to.map((address) => ({ address, status: 'unsent', reply: undefined, temporary: false })),
-          hint: 'send a link instead of the file, or split it',
-        },
-      );
-    }
-    const delivery = deliveryParameters(options, capabilities, where);
-    this.#mail = encodeMail(this.#from, {
+    const { from, to, utf8, delivery, problems } = checkTransaction(envelope, message, options, capabilities, where);
+    if (problems[0] !== undefined) throw problems[0];
+    this.#from = from;
+    this.#to = to;
+    this.#mail = encodeMail(from, {
       SIZE: message.sizeBytes !== undefined && capabilities.has('SIZE') ? message.sizeBytes : undefined,
-      // A stream's contents are not known yet: where the server takes 8-bit data, it may come.
-      BODY: message.eightBit !== false && capabilities.has('8BITMIME') ? '8BITMIME' : undefined,
+      BODY: this.#bodyKind(),
       SMTPUTF8: utf8,
       ...delivery.mail,
       ...options.mailParameters,
     });
-    this.#rcpts = this.#to.map((address) =>
+    this.#rcpts = to.map((address) =>
       encodeRcpt(address, { ...delivery.rcpt(address), ...options.rcptParameters?.(address) }),
     );
     this.#utf8 = utf8;
@@ -188,17 +208,25 @@ class Transaction implements QueueTask<SendResult> {
     this.#bdat = this.#chooseBdat();
   }
 
+  /** A stream's contents are not known yet: where the server takes 8-bit data, it may come. */
+  #bodyKind(): string | undefined {
+    if (this.#options.binary === true) return 'BINARYMIME';
+    return this.#message.eightBit !== false && this.#host.capabilities.has('8BITMIME') ? '8BITMIME' : undefined;
+  }
+
   #chooseBdat(): boolean {
-    const { transfer = 'auto' } = this.#options;
-    const offered = this.#host.capabilities.has('CHUNKING');
-    if (transfer === 'bdat' && !offered)
-      throw new UnsupportedError(`${this.#host.connection.host} does not offer CHUNKING; use transfer: 'auto'`, {
-        reason: 'CHUNKING',
-      });
-    if (transfer !== 'auto') return transfer === 'bdat';
-    return (
-      offered && this.#pipelining && this.#message.held !== undefined && this.#message.held.length <= ONE_FLIGHT_BYTES
-    );
+    const { transfer = 'auto', binary } = this.#options;
+    if (transfer !== 'auto' || binary === true) return transfer !== 'data';
+    return this.#host.capabilities.has('CHUNKING') && this.#pipelining && this.#isShort;
+  }
+
+  get #isShort(): boolean {
+    return this.#message.held !== undefined && this.#message.held.length <= ONE_FLIGHT_BYTES;
+  }
+
+  /** The envelope and the whole message leave in one write. */
+  get #oneFlight(): boolean {
+    return this.#bdat && this.#pipelining && this.#options.onPartial !== 'abort' && this.#isShort;
   }
 
   /** With onPartial 'abort', DATA must wait for every RCPT's reply: once it is answered there is no way back but to hang up. */
@@ -206,11 +234,30 @@ class Transaction implements QueueTask<SendResult> {
     return this.#pipelining && !this.#bdat && this.#options.onPartial !== 'abort';
   }
 
-  readonly mayGoAhead = (): boolean => this.#dataWithEnvelope && this.signal?.aborted !== true;
+  readonly mayGoAhead = (): boolean =>
+    (this.#dataWithEnvelope || this.#goesAheadWhole) && this.signal?.aborted !== true;
 
-  /** MAIL, every RCPT and DATA. */
-  envelopeParts(): ShownBytes[] {
-    return [this.#mail, ...this.#rcpts, DATA];
+  /** Sent, message and all, while others are unanswered: only where the caller chose 'bdat', for a lost connection leaves each unknown. */
+  get #goesAheadWhole(): boolean {
+    return this.#oneFlight && this.#options.transfer === 'bdat';
+  }
+
+  /** What leaves while the transaction before is not answered: the envelope and DATA, or all of it. */
+  aheadParts(): (Uint8Array | ShownBytes)[] {
+    if (!this.#goesAheadWhole) return [this.#mail, ...this.#rcpts, DATA];
+    this.#begun = true;
+    this.#bodyBegun = true;
+    this.#bodySent = true;
+    // Whatever became of the one before, this one begins afresh.
+    return [RSET, ...this.#wholeFlight()];
+  }
+
+  #wholeFlight(): (Uint8Array | ShownBytes)[] {
+    const body = [...this.#encode(this.#message.held as Uint8Array), this.#encoder.endLine()].filter(
+      (part) => part.length > 0,
+    );
+    const length = body.reduce((sum, part) => sum + part.length, 0);
+    return [this.#mail, ...this.#rcpts, encodeSmtpCommand('BDAT', String(length), 'LAST'), ...body];
   }
 
   async run(ahead: boolean): Promise<SendResult> {
@@ -230,18 +277,10 @@ class Transaction implements QueueTask<SendResult> {
 
   async #run(ahead: boolean): Promise<SendResult> {
     if (this.#dataWithEnvelope) {
-      if (!ahead) await this.#write(this.envelopeParts());
+      if (!ahead) await this.#write(this.aheadParts());
       return this.#afterEnvelope(await this.#readEnvelope(), true);
     }
-    if (
-      this.#bdat &&
-      this.#pipelining &&
-      this.#options.onPartial !== 'abort' &&
-      this.#message.held !== undefined &&
-      this.#message.held.length <= ONE_FLIGHT_BYTES
-    ) {
-      return this.#sendInOneFlight(this.#message.held);
-    }
+    if (this.#oneFlight) return this.#sendInOneFlight(ahead);
     if (this.#pipelining) {
       await this.#write([this.#mail, ...this.#rcpts]);
       return this.#afterEnvelope(await this.#readEnvelope(), false);
@@ -257,20 +296,38 @@ class Transaction implements QueueTask<SendResult> {
     return this.#afterEnvelope(mailReply, false);
   }
 
-  /** MAIL, RCPTs and the whole message at once. */
-  async #sendInOneFlight(held: Uint8Array): Promise<SendResult> {
-    const encoder = new DottedEncoder({ stuffDots: false });
-    const body = [...encoder.push(held), encoder.endLine()].filter((part) => part.length > 0);
-    const length = body.reduce((sum, part) => sum + part.length, 0);
-    this.#bodyBegun = true;
-    await this.#write([this.#mail, ...this.#rcpts, encodeSmtpCommand('BDAT', String(length), 'LAST'), ...body]);
-    this.#bodySent = true;
+  /** MAIL, RCPTs and the whole message at once; further messages follow before the replies come. */
+  async #sendInOneFlight(ahead: boolean): Promise<SendResult> {
+    if (!ahead) {
+      this.#bodyBegun = true;
+      await this.#write(this.#wholeFlight());
+      this.#bodySent = true;
+    }
+    await this.#sendOthersAhead();
+    if (ahead && !isOk(await this.#read('RSET')))
+      throw new ProtocolError('the server refused RSET, so nobody knows which message its replies are for', {
+        protocol: 'SMTP',
+        reason: 'OUT_OF_STEP',
+      });
     const mailReply = await this.#readEnvelope();
     const final = await this.#readFinal();
-    this.#progress(held.length);
+    const length = this.#message.held?.length ?? 0;
+    this.#progress(length);
     // Where nobody was accepted, what it says of the message is only an echo.
     if (!isOk(mailReply) || !this.#anyAccepted()) throw await this.#refuseAll(mailReply);
-    return this.#finish(final, held.length);
+    return this.#finish(final, length);
+  }
+
+  async #sendOthersAhead(): Promise<void> {
+    const { queue } = this.#host;
+    const parts: (Uint8Array | ShownBytes)[] = [];
+    const fits = (task: unknown): boolean => task instanceof Transaction && task.#goesAheadWhole;
+    while (queue.aheadCount < AHEAD_MESSAGES) {
+      const next = queue.takeAhead(fits);
+      if (!(next instanceof Transaction)) break;
+      parts.push(...next.aheadParts());
+    }
+    if (parts.length > 0) await this.#write(parts);
   }
 
   /** Reads the replies to MAIL and every RCPT; returns MAIL's. */
@@ -291,6 +348,16 @@ class Transaction implements QueueTask<SendResult> {
       reply: toErrorReply(reply),
       temporary: reply.code >= 400 && reply.code < 500,
     };
+  }
+
+  get recipientCount(): number {
+    return this.#to.length;
+  }
+
+  /** Its recipients after a failure that says nothing of each. */
+  unsent(error: unknown): RecipientResult[] {
+    const temporary = error instanceof PostwireError && error.temporary;
+    return this.#to.map((address) => ({ address, status: 'unsent', reply: undefined, temporary }));
   }
 
   #anyAccepted(): boolean {
@@ -357,7 +424,7 @@ class Transaction implements QueueTask<SendResult> {
     await this.#write([
       ...last,
       { bytes: encoder.end(), shown: '.' },
-      ...(next instanceof Transaction ? next.envelopeParts() : []),
+      ...(next instanceof Transaction ? next.aheadParts() : []),
     ]);
     this.#bodySent = true;
     this.#host.connection.flush();
@@ -366,7 +433,6 @@ class Transaction implements QueueTask<SendResult> {
 
   /** The message in BDAT chunks, each declared before it is sent: RFC 3030 section 2. */
   async #sendChunks(): Promise<SendResult> {
-    const encoder = new DottedEncoder({ stuffDots: false });
     const watch = this.#watcher();
     let length = 0;
     let unread = 0;
@@ -386,17 +452,22 @@ class Transaction implements QueueTask<SendResult> {
     for await (const chunk of this.#chunks()) {
       watch(chunk);
       length += chunk.length;
-      await send(encoder.push(chunk), false);
+      await send(this.#encode(chunk), false);
       this.#progress(length);
     }
     this.#checkLength(length);
     await send(
-      [encoder.endLine()].filter((part) => part.length > 0),
+      [this.#encoder.endLine()].filter((part) => part.length > 0),
       true,
     );
     this.#bodySent = true;
     while (unread-- > 0) await this.#readChunkReply();
     return this.#finish(await this.#readFinal(), length);
+  }
+
+  /** For BDAT: line ends mended, unless it is binary. */
+  #encode(chunk: Uint8Array): Uint8Array[] {
+    return this.#options.binary === true ? [chunk] : this.#encoder.push(chunk);
   }
 
   async #readChunkReply(): Promise<void> {
@@ -591,6 +662,8 @@ class Transaction implements QueueTask<SendResult> {
 
   /** Ends the transaction on the server; a failure here must not hide why. */
   async #reset(): Promise<void> {
+    // Those that left already begin with RSET.
+    if (this.#host.queue.aheadCount > 0) return;
     try {
       await this.#write([RSET]);
       const reply = await this.#read('RSET');
@@ -681,11 +754,4 @@ function refusalHint(reply: Reply): string | undefined {
     return 'the message is too large for this server, or the mailbox is full';
   if (reply.code === 450 || reply.code === 451) return 'try again in some minutes';
   return undefined;
-}
-
-function formatBytes(bytes: number): string {
-  if (bytes < 1000) return `${bytes} bytes`;
-  const unit = bytes < 1e6 ? 'kB' : bytes < 1e9 ? 'MB' : 'GB';
-  const value = bytes / (unit === 'kB' ? 1e3 : unit === 'MB' ? 1e6 : 1e9);
-  return `${value.toFixed(value < 10 ? 1 : 0)} ${unit} (${bytes} bytes)`;
 }

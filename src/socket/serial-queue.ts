@@ -60,13 +60,19 @@ export class SerialQueue {
     });
   }
 
+  /** How many waiting tasks have sent their first bytes. */
+  get aheadCount(): number {
+    const first = this.#waiting.findIndex((entry) => !entry.ahead);
+    return first < 0 ? this.#waiting.length : first;
+  }
+
   /**
-   * For the running task: the next one, if its first bytes may leave now, together with the last of the running one. The caller
-   * must write them: the task will not.
+   * For the running task: the next one whose first bytes have not left, if they may leave now, behind those of the running one and of all
+   * before it. The caller must write them: the task will not.
    */
-  takeAhead(): QueueTask<unknown> | undefined {
-    const entry = this.#waiting[0];
-    if (entry === undefined || entry.ahead || entry.task.mayGoAhead?.() !== true) return undefined;
+  takeAhead(accepts: (task: QueueTask<unknown>) => boolean = () => true): QueueTask<unknown> | undefined {
+    const entry = this.#waiting[this.aheadCount];
+    if (entry === undefined || entry.task.mayGoAhead?.() !== true || !accepts(entry.task)) return undefined;
     entry.ahead = true;
     return entry.task;
   }

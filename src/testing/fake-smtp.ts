@@ -352,6 +352,7 @@ class SmtpSession {
       '8BITMIME': true,
       SMTPUTF8: true,
       CHUNKING: true,
+      BINARYMIME: true,
       ENHANCEDSTATUSCODES: true,
       STARTTLS: this.#tlsMode === 'starttls' && !this.#connection.secure,
       // As real servers do: login only after TLS, where there is TLS.
@@ -437,6 +438,8 @@ class SmtpSession {
     }
     if (isUtf8(path.address) && !path.parameters.has('SMTPUTF8'))
       return this.#reply(553, '5.6.7 SMTPUTF8 is needed for this address');
+    if (path.parameters.get('BODY') === 'BINARYMIME' && !this.#offers('BINARYMIME'))
+      return this.#reply(555, '5.5.4 BINARYMIME is not offered');
     this.#from = path.address;
     this.#parameters = path.parameters;
     this.#reply(250, '2.1.0 Sender OK');
@@ -456,6 +459,8 @@ class SmtpSession {
     if (argument !== '') return this.#reply(501, '5.5.4 DATA takes no parameter');
     if (this.#from === undefined) return this.#reply(503, '5.5.1 MAIL first');
     if (this.#chunks !== undefined) return this.#reply(503, '5.5.1 BDAT has begun');
+    // RFC 3030 section 3: a binary message has no line that could end it.
+    if (this.#parameters.get('BODY') === 'BINARYMIME') return this.#reply(503, '5.6.1 A binary message needs BDAT');
     if (this.#to.length === 0) return this.#reply(554, '5.5.1 No valid recipients');
     this.#reply(354, 'End with a line of one dot');
     await this.#flush();

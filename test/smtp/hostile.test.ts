@@ -257,7 +257,7 @@ describe('replies', () => {
       }),
     );
     expect(server.transcript.filter((line) => line.startsWith('C: AUTH'))).toEqual([
-      'C: AUTH SCRAM-SHA-512 ***',
+      'C: AUTH SCRAM-SHA-512-PLUS ***',
       'C: AUTH PLAIN ***',
     ]);
   });
