@@ -7,6 +7,8 @@ export {
   sendMail,
 } from './send.ts';
 export { type OAuth2Options, oauth2Refresh } from './oauth2.ts';
+export { type MailResolver, type MxSenderOptions, mxSender } from './delivery/mx.ts';
+export { type MtaStsPolicy, mtaStsAllows, parseMtaStsPolicy } from './delivery/mta-sts.ts';
 export { type Provider, provider } from './providers.ts';
 export {
   type MboxEntry,
@@ -22,6 +24,6 @@ export { Maildir, type MaildirEntry, type MaildirFlag } from './maildir.ts';
 export { type DkimSignOptions, dkimSign } from './dkim/sign.ts';
 export { type DkimResult, type DkimStatus, type DkimVerifyOptions, dkimVerify } from './dkim/verify.ts';
 export type { DkimCanonicalization } from './dkim/canonical.ts';
-export type { TxtResolver } from '../socket/txt-records.ts';
+export type { TxtResolver } from '../socket/dns-records.ts';
 export { type MailboxOptions, openMailbox } from './mailbox.ts';
 export { type FlagSetting, type Mailbox, MailboxMessage, type MailboxQuery } from './mailbox-message.ts';

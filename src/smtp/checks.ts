@@ -5,7 +5,7 @@ import { parseDecimal } from '../wire/limits.ts';
 import { type DeliveryOptions, deliveryParameters } from './extensions.ts';
 import type { PreparedMessage } from './message.ts';
 import { SmtpSendError } from './result.ts';
-import type { SendOptions, SmtpEnvelope } from './transaction.ts';
+import type { SendOptions, SmtpEnvelope } from './send-options.ts';
 
 /** What a server would refuse, or take in a lesser way. */
 export interface PreflightFinding {

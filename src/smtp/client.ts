@@ -34,7 +34,8 @@ import { xtext } from './extensions.ts';
 import { type SmtpMessage, prepareMessage } from './message.ts';
 import { type SendResult, toErrorReply } from './result.ts';
 import { type ResolvedSmtpTarget, type SmtpOptions, type SmtpTarget, resolveSmtpTarget } from './target.ts';
-import { type SendOptions, type SmtpEnvelope, type TransactionHost, sendMessage } from './transaction.ts';
+import type { SendOptions, SmtpEnvelope } from './send-options.ts';
+import { type TransactionHost, sendMessage } from './transaction.ts';
 
 /** RFC 4954 section 4: a longer line goes as an answer to an empty challenge. */
 const MAX_AUTH_LINE = 512;

@@ -5,7 +5,8 @@ import { SmtpClient } from './client.ts';
 import type { SmtpMessage } from './message.ts';
 import { type SendResult, SmtpSendError } from './result.ts';
 import { type SmtpOptions, type SmtpTarget, resolveSmtpTarget } from './target.ts';
-import { type SendOptions, type SmtpEnvelope, failedBeforeData } from './transaction.ts';
+import type { SendOptions, SmtpEnvelope } from './send-options.ts';
+import { failedBeforeData } from './transaction.ts';
 
 export interface SmtpPoolOptions {
   /** Connections at once. Default 5. */
@@ -61,7 +62,7 @@ export class SmtpPool implements AsyncDisposable {
   readonly #members = new Set<Member>();
   /** Connections that are being made. */
   #opening = 0;
-  readonly #waiting: { wake: () => void; fail: (error: Error) => void }[] = [];
+  readonly #waiting = new Set<{ wake: () => void; fail: (error: Error) => void }>();
   readonly #starts: number[] = [];
   #backOffMs = 0;
   #openAgainAt = 0;
@@ -178,7 +179,7 @@ export class SmtpPool implements AsyncDisposable {
       await Promise.race([drained, late]);
       clearTimeout(timer);
       this.#ended = true;
-      for (const each of this.#waiting.splice(0)) each.fail(closedPool());
+      for (const each of this.#waiting) each.fail(closedPool());
       for (const { client, active } of this.#members) if (active > 0) client.destroy(closedPool());
     }
     await Promise.all([...this.#members].map((member) => this.#discard(member)));
@@ -190,7 +191,11 @@ export class SmtpPool implements AsyncDisposable {
 
   async #acquire(signal: AbortSignal | undefined): Promise<Member> {
     for (;;) {
-      signal?.throwIfAborted();
+      if (signal?.aborted === true) {
+        // The place that it was woken for is another's.
+        this.#wakeNext();
+        throw signal.reason;
+      }
       if (this.#ended) throw closedPool();
       const member = this.#choose();
       if (member !== undefined) {
@@ -220,7 +225,8 @@ export class SmtpPool implements AsyncDisposable {
     for (const member of this.#members) {
       const { client, used, active } = member;
       if (!client.open || used >= this.#mostOf(client)) continue;
-      const most = full && client.capabilities.has('PIPELINING') ? 2 : 1;
+      // One is answered, one has its envelope under way, one stands behind it: so each leaves with the end of the one before.
+      const most = full && client.capabilities.has('PIPELINING') ? 3 : 1;
       if (active < most && (best === undefined || active < best.active)) best = member;
     }
     return best;
@@ -287,7 +293,7 @@ export class SmtpPool implements AsyncDisposable {
         member.timer.unref();
       }
     }
-    this.#wake();
+    this.#wakeNext();
   }
 
   async #discard(member: Member): Promise<void> {
@@ -303,7 +309,12 @@ export class SmtpPool implements AsyncDisposable {
   }
 
   #wake(): void {
-    for (const each of this.#waiting.splice(0)) each.wake();
+    for (const each of this.#waiting) each.wake();
+  }
+
+  /** One place is free: whoever has waited longest takes it. Waking all would cost each message a look by all the others. */
+  #wakeNext(): void {
+    for (const each of this.#waiting) return each.wake();
   }
 
   #wait(signal: AbortSignal | undefined): Promise<void> {
@@ -311,8 +322,7 @@ export class SmtpPool implements AsyncDisposable {
       const leave = (): void => {
         signal?.removeEventListener('abort', onAbort);
         clearTimeout(timer);
-        const index = this.#waiting.indexOf(entry);
-        if (index >= 0) this.#waiting.splice(index, 1);
+        this.#waiting.delete(entry);
       };
       const entry = {
         wake: () => {
@@ -329,7 +339,7 @@ export class SmtpPool implements AsyncDisposable {
       const pauseMs = this.#openAgainAt - performance.now();
       const timer = pauseMs > 0 ? setTimeout(entry.wake, pauseMs) : undefined;
       signal?.addEventListener('abort', onAbort);
-      this.#waiting.push(entry);
+      this.#waiting.add(entry);
     });
   }
 

@@ -12,6 +12,7 @@ import {
   createServer as createTlsServer,
 } from 'node:tls';
 import { type CertificateSummary, TlsError, UsageError, messageOf } from '../errors.ts';
+import { type TlsaRecord, daneProblem } from './dane.ts';
 import { checkArgument, checkOptions } from '../wire/arguments.ts';
 import { type TlsMode, formatHostPort } from './address.ts';
 import { StreamTransport, type TlsSession, type Transport } from './transport.ts';
@@ -28,6 +29,8 @@ export interface TlsOptions {
    * public key (SPKI) in base64. Several may be given.
    */
   readonly pin?: string | readonly string[] | undefined;
+  /** Trust what these records of the server say, and nothing else. They must have been validated by DNSSEC. @see RFC 6698 */
+  readonly dane?: readonly TlsaRecord[] | undefined;
   /** Client certificate and key, PEM. */
   readonly certificate?: Pem | undefined;
   readonly key?: string | Buffer | undefined;
@@ -41,7 +44,18 @@ export interface TlsOptions {
   readonly alpn?: readonly string[] | undefined;
 }
 
-const tlsOptionNames = ['ca', 'pin', 'certificate', 'key', 'passphrase', 'minVersion', 'serverName', 'ciphers', 'alpn'];
+const tlsOptionNames = [
+  'ca',
+  'pin',
+  'dane',
+  'certificate',
+  'key',
+  'passphrase',
+  'minVersion',
+  'serverName',
+  'ciphers',
+  'alpn',
+];
 
 /** A mode alone, or a mode with options. */
 export type TlsSetting = TlsMode | ({ readonly mode?: TlsMode | undefined } & TlsOptions);
@@ -98,6 +112,7 @@ export function beginTls(
 ): Promise<Transport> {
   const name = (options.serverName ?? peer.host).replace(/\.$/, '');
   const pins = pinsOf(options);
+  const { dane } = options;
   return new Promise((resolve, reject) => {
     let certificate: PeerCertificate | undefined;
     let session: TlsSession | undefined;
@@ -109,8 +124,8 @@ export function beginTls(
         // SNI is for names only: RFC 6066 section 3.
         ...(isIP(name) === 0 ? { servername: name } : {}),
         minVersion: options.minVersion ?? 'TLSv1.2',
-        // A pinned certificate is checked below, against the pin; all others by the chain and the name.
-        rejectUnauthorized: pins.length === 0,
+        // A pinned certificate is checked below, against the pin or the records; all others by the chain and the name.
+        rejectUnauthorized: pins.length === 0 && dane === undefined,
         checkServerIdentity: (_name, presented) => checkServerIdentity(name, withoutPartialWildcards(presented)),
         ...given({
           ca: options.ca as string | undefined,
@@ -150,6 +165,11 @@ export function beginTls(
         fail(
           refusedCertificate(peer, 'it is not the pinned one', 'PIN_MISMATCH', socket.getPeerCertificate(), undefined),
         );
+        return;
+      }
+      const problem = dane && daneProblem(dane, socket.getPeerCertificate(true), name);
+      if (problem !== undefined) {
+        fail(refusedCertificate(peer, problem, 'DANE_MISMATCH', socket.getPeerCertificate(), undefined));
         return;
       }
       settle(() => {

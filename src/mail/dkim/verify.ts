@@ -1,6 +1,6 @@
 import { type KeyObject, createHash, createPublicKey, verify } from 'node:crypto';
 import { type DkimSignature, type HeaderFields, parseDkimSignature } from '../../mime/index.ts';
-import { type TxtResolver, systemTxtResolver } from '../../socket/txt-records.ts';
+import { type TxtResolver, systemTxtResolver } from '../../socket/dns-records.ts';
 import { toAsciiDomain } from '../../wire/addr-spec.ts';
 import { latin1 } from '../../wire/bytes.ts';
 import { type ByteSource, iterateBytes } from '../../wire/byte-stream.ts';
