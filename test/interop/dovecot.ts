@@ -6,9 +6,13 @@ import { TestAuthority } from '../../src/testing/index.ts';
 import { freePort, run, stop, untilListening } from './process.ts';
 
 /** Dovecot with STARTTLS and one user, whose Maildir holds the messages. */
-export async function startDovecot(
-  messages: readonly string[],
-): Promise<{ readonly pop3Port: number; readonly imapPort: number; readonly ca: string; close(): Promise<void> }> {
+export async function startDovecot(messages: readonly string[]): Promise<{
+  readonly pop3Port: number;
+  readonly imapPort: number;
+  readonly lmtpPort: number;
+  readonly ca: string;
+  close(): Promise<void>;
+}> {
   const folder = mkdtempSync(join(tmpdir(), 'postwire-dovecot-'));
   chmodSync(folder, 0o755);
   const mail = join(folder, 'mail');
@@ -24,17 +28,18 @@ export async function startDovecot(
   writeFileSync(join(folder, 'cert.pem'), certificate.cert);
   writeFileSync(join(folder, 'key.pem'), certificate.key, { mode: 0o600 });
   writeFileSync(join(folder, 'users'), 'user:{PLAIN}pass word::::::\n');
-  const [pop3Port, imapPort] = [await freePort(), await freePort()];
+  const [pop3Port, imapPort, lmtpPort] = [await freePort(), await freePort(), await freePort()];
   writeFileSync(
     join(folder, 'dovecot.conf'),
     `base_dir = ${folder}/run
 log_path = ${folder}/log
-protocols = pop3 imap
+protocols = pop3 imap lmtp
 listen = 127.0.0.1
 ssl = yes
 ssl_cert = <${folder}/cert.pem
 ssl_key = <${folder}/key.pem
 disable_plaintext_auth = yes
+auth_username_format = %Ln
 auth_mechanisms = plain login cram-md5 scram-sha-1 scram-sha-256
 mail_location = maildir:${mail}
 first_valid_uid = 1
@@ -65,6 +70,12 @@ service imap-login {
     port = 0
   }
 }
+service lmtp {
+  inet_listener lmtp {
+    address = 127.0.0.1
+    port = ${lmtpPort}
+  }
+}
 namespace inbox {
   inbox = yes
   separator = /
@@ -84,12 +95,14 @@ service anvil {
   try {
     await untilListening(pop3Port);
     await untilListening(imapPort);
+    await untilListening(lmtpPort);
   } catch (error) {
     throw new Error(`Dovecot did not start: ${readFileSync(join(folder, 'log'), 'utf8')}`, { cause: error });
   }
   return {
     pop3Port,
     imapPort,
+    lmtpPort,
     ca: authority.ca,
     async close() {
       await stop(child);

@@ -10,6 +10,7 @@ need postfix postfix
 need dovecot dovecot-core
 [ -e /usr/lib/dovecot/pop3 ] || missing+=(dovecot-pop3d)
 [ -e /usr/lib/dovecot/imap ] || missing+=(dovecot-imapd)
+[ -e /usr/lib/dovecot/lmtp ] || missing+=(dovecot-lmtpd)
 need mbsync isync
 need swaks swaks
 need gsasl gsasl
