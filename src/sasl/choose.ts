@@ -4,6 +4,7 @@ import { digestMd5 } from './digest-md5.ts';
 import { anonymous, external } from './external.ts';
 import { login } from './login.ts';
 import type { ChannelBinder, Credentials, Mechanism } from './mechanism.ts';
+import { ntlm } from './ntlm.ts';
 import { oauthBearer, xoauth2 } from './oauth.ts';
 import { plain } from './plain.ts';
 import { scramSha1, scramSha1Plus, scramSha256, scramSha256Plus, scramSha512, scramSha512Plus } from './scram.ts';
@@ -21,6 +22,7 @@ export const mechanisms: readonly Mechanism[] = [
   scramSha1,
   digestMd5,
   cramMd5,
+  ntlm,
   oauthBearer,
   xoauth2,
   plain,

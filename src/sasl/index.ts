@@ -16,6 +16,7 @@ export type {
   SaslStep,
   TokenRequest,
 } from './mechanism.ts';
+export { ntlm } from './ntlm.ts';
 export { decodeOAuthError, oauthBearer, xoauth2 } from './oauth.ts';
 export { plain } from './plain.ts';
 export { scramSha1, scramSha1Plus, scramSha256, scramSha256Plus, scramSha512, scramSha512Plus } from './scram.ts';

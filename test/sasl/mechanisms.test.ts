@@ -2,6 +2,8 @@ import { createHash, createVerify, generateKeyPairSync, randomBytes } from 'node
 import { expect, test, vi } from 'vitest';
 import { AuthError, UsageError } from '../../src/errors.ts';
 import { type OAuth2Options, oauth2Refresh } from '../../src/mail/index.ts';
+import { md4 } from '../../src/sasl/md4.ts';
+import { ntlmKey, ntlmResponses } from '../../src/sasl/ntlm.ts';
 import { ImapClient } from '../../src/imap/index.ts';
 import { Pop3Client } from '../../src/pop3/index.ts';
 import {
@@ -12,6 +14,7 @@ import {
   chooseMechanisms,
   digestMd5,
   external,
+  ntlm,
   scramSha256,
   scramSha256Plus,
 } from '../../src/sasl/index.ts';
@@ -158,6 +161,37 @@ test.each([
 
 test('DIGEST-MD5: a success without proof is none', () => {
   expect(() => digestMd5.client(login).finish()).toThrow(AuthError);
+});
+
+test.each([
+  ['', '31d6cfe0d16ae931b73c59d7e0c089c0'],
+  ['a', 'bde52cb31de33e46245e05fbdbd6fb24'],
+  ['message digest', 'd9130a8164549fe818874806e1c7014b'],
+  ['1234567890'.repeat(8), 'e33b4ddc9c38f2199c3e7b164fcc0536'],
+])('MD4 of %j, by RFC 1320', (text, digest) => expect(md4(Buffer.from(text)).toString('hex')).toBe(digest));
+
+test('NTLM by the figures of MS-NLMP section 4.2.4', () => {
+  const key = ntlmKey('User', 'Domain', 'Password');
+  expect(key.toString('hex')).toBe('0c868a403bfd7a93a3001ef22ef02e3f');
+  const pair = (id: number, text: string) => {
+    const value = Buffer.from(text, 'utf16le');
+    return Buffer.concat([Buffer.from([id, 0, value.length, 0]), value]);
+  };
+  const info = Buffer.concat([pair(2, 'Domain'), pair(1, 'Server'), Buffer.alloc(4)]);
+  const challenge = Buffer.from('0123456789abcdef', 'hex');
+  const { nt, lm } = ntlmResponses(key, challenge, Buffer.alloc(8, 0xaa), Buffer.alloc(8), info);
+  expect(nt.subarray(0, 16).toString('hex')).toBe('68cd0ab851e51c96aabc927bebef6a1c');
+  expect(lm.toString('hex')).toBe('86c35097ac9cec102554764a57cccc19aaaaaaaaaaaaaaaa');
+});
+
+test('NTLM: both sides, a wrong password, and challenges that are none', async () => {
+  expect(await talk(ntlm, {})).toMatchObject({ kind: 'success', user: 'user' });
+  expect(await talk(ntlm, { secret: 'other' })).toMatchObject({ kind: 'failure' });
+  const client = ntlm.client(login);
+  // QUIRK of Exchange: it says something before it wants the first message.
+  expect(await client.next(Buffer.from('ntlm supported'))).toEqual(client.start());
+  for (const bytes of ['', 'NTLMSSP\0\u0002', `NTLMSSP\0\u0002\0\0\0${'\u00ff'.repeat(40)}`])
+    expect(() => client.next(Buffer.from(bytes, 'latin1'))).toThrow(/malformed/);
 });
 
 test('EXTERNAL and ANONYMOUS are used only when they are asked for', async () => {
