@@ -306,6 +306,78 @@ test('what the fake does not do is written as the RFCs have it, and its answers 
   expect(last()).toBe(`CANCELUPDATE "${found.tag}"`);
 });
 
+test('XLIST, MYRIGHTS, METADATA and STATUS=SIZE in lists, SAVEDATE, REPLACE, ESORT, MESSAGELIMIT', async () => {
+  await using old = await pair({ capabilities: { ...only().capabilities, XLIST: true } });
+  old.server
+    .on('XLIST')
+    .once()
+    .raw('* XLIST (\\HasNoChildren \\AllMail) "/" "[Gmail]/All"\r\n* XLIST (\\Inbox) "/" INBOX\r\n<tag> OK done\r\n');
+  expect((await old.client.list()).map(({ name, specialUse }) => [name, specialUse])).toEqual([
+    ['[Gmail]/All', 'all'],
+    ['INBOX', undefined],
+  ]);
+  const extra = [
+    'LIST-MYRIGHTS',
+    'LIST-METADATA',
+    'STATUS=SIZE',
+    'SAVEDATE',
+    'REPLACE',
+    'ESORT',
+    'SORT',
+    'MESSAGELIMIT=1000',
+  ];
+  await using both = await pair({ capabilities: Object.fromEntries(extra.map((name) => [name, true])) });
+  const { client, server } = both;
+  const last = (): string =>
+    server.transcript
+      .filter((line) => line.startsWith('C:'))
+      .at(-1)
+      ?.replace(/^C: \S+ /, '') ?? '';
+  server
+    .on('LIST')
+    .once()
+    .raw(
+      '* LIST (\\HasNoChildren) "/" A\r\n* MYRIGHTS A lrs\r\n* METADATA A (/shared/comment "hi" /private/x NIL)\r\n* STATUS A (MESSAGES 2 SIZE 17)\r\n<tag> OK done\r\n',
+    );
+  const [listed] = await client.list('*', {
+    rights: true,
+    metadata: ['/shared/comment', '/private/x'],
+    status: ['messages', 'sizeBytes'],
+  });
+  expect(listed).toMatchObject({ name: 'A', rights: 'lrs', status: { messages: 2, sizeBytes: 17 } });
+  expect([...(listed?.metadata ?? [])]).toEqual([
+    ['/shared/comment', 'hi'],
+    ['/private/x', null],
+  ]);
+  expect(last()).toMatch(
+    /RETURN \(.*STATUS \(MESSAGES SIZE\) MYRIGHTS METADATA \("?\/shared\/comment"? "?\/private\/x"?\)\)$/,
+  );
+  server
+    .on('FETCH')
+    .once()
+    .raw(
+      '* 1 FETCH (UID 1 SAVEDATE "01-Jan-2024 10:00:00 +0000")\r\n* 2 FETCH (UID 2 SAVEDATE NIL)\r\n<tag> OK done\r\n',
+    );
+  const dates = await client.fetchAll(sequences('1:2'), { saveDate: true });
+  expect(dates).toMatchObject([{ saveDate: new Date('2024-01-01T10:00:00Z') }, { saveDate: null }]);
+  expect(last()).toMatch(/SAVEDATE/);
+  server.on('UID REPLACE').once().raw('* OK [APPENDUID 7 9] new\r\n* 1 EXPUNGE\r\n<tag> OK done\r\n');
+  expect(await client.replace(uid(1), 'INBOX', 'Subject: x\r\n\r\n')).toMatchObject({ uid: 9, uidValidity: 7 });
+  server.on('UID SORT').once().raw('* ESEARCH (TAG "<tag>") UID ALL 3,2,5 COUNT 3\r\n<tag> OK done\r\n');
+  expect((await client.sort(['subject'])).uids.map(Number)).toEqual([3, 2, 5]);
+  server.on('UID COPY').once().raw('<tag> NO [MESSAGELIMIT 1000] too many\r\n');
+  await expect(client.copy(uid(1), 'Trash')).rejects.toMatchObject({
+    responseCode: { name: 'MESSAGELIMIT', limit: 1000 },
+  });
+});
+
+test('UNAUTHENTICATE gives the connection to another user', async () => {
+  await using both = await pair({ users: { ann: 'pw', bob: 'pw' }, capabilities: { UNAUTHENTICATE: true } });
+  both.server.on('UNAUTHENTICATE').once().raw('<tag> OK done\r\n');
+  await both.client.unauthenticate();
+  expect(both.client.mailbox).toBeUndefined();
+});
+
 test('a command that the client has no method for is run as it is', async () => {
   await using both = await pair({ capabilities: { JMAPACCESS: true } });
   both.server
