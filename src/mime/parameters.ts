@@ -150,6 +150,9 @@ interface Section {
 /** The forms of RFC 2231 in which one parameter came. */
 interface Extended {
   whole: string | undefined;
+  /** Those that came in order, from the first on. */
+  readonly ordered: Section[];
+  /** All others. */
   sections: Map<number, Section> | undefined;
 }
 
@@ -180,24 +183,26 @@ class Parameters {
 
   #addExtended(base: string, digits: string | undefined, extended: boolean, value: string): void {
     let entry = this.#extended.get(base);
-    if (entry === undefined) this.#extended.set(base, (entry = { whole: undefined, sections: undefined }));
+    if (entry === undefined) this.#extended.set(base, (entry = { whole: undefined, ordered: [], sections: undefined }));
     if (digits === undefined) {
       if (entry.whole === undefined) entry.whole = value;
       else this.#reading.complain?.('duplicate-parameter');
     } else if (digits.length > 9) {
       this.#reading.complain?.('invalid-parameter');
     } else {
-      entry.sections ??= new Map();
       const index = Number(digits);
-      if (entry.sections.has(index)) this.#reading.complain?.('duplicate-parameter');
-      else entry.sections.set(index, { extended, value });
+      const section = { extended, value };
+      if (index < entry.ordered.length || entry.sections?.has(index) === true)
+        this.#reading.complain?.('duplicate-parameter');
+      else if (index === entry.ordered.length && entry.sections === undefined) entry.ordered.push(section);
+      else (entry.sections ??= new Map()).set(index, section);
     }
   }
 
   assemble(): ReadonlyMap<string, string> {
-    for (const [name, { whole, sections }] of this.#extended) {
-      const value =
-        whole === undefined ? sections && joinSections(sections, this.#reading) : wholeValue(whole, this.#reading);
+    for (const [name, entry] of this.#extended) {
+      const { whole } = entry;
+      const value = whole === undefined ? joinSections(entry, this.#reading) : wholeValue(whole, this.#reading);
       const plain = this.#plain.get(name);
       if (value === undefined) continue;
       if (plain !== undefined && plain !== value) this.#reading.complain?.('duplicate-parameter');
@@ -221,8 +226,9 @@ function plainValue(octets: string, reading: ParameterReading): string {
   return decoded;
 }
 
-function joinSections(sections: ReadonlyMap<number, Section>, reading: ParameterReading): string | undefined {
-  const first = sections.get(0);
+function joinSections({ ordered, sections }: Extended, reading: ParameterReading): string | undefined {
+  const sectionAt = (index: number): Section | undefined => ordered[index] ?? sections?.get(index);
+  const first = sectionAt(0);
   if (first === undefined) {
     reading.complain?.('invalid-parameter');
     return undefined;
@@ -231,9 +237,9 @@ function joinSections(sections: ReadonlyMap<number, Section>, reading: Parameter
   let anyExtended = false;
   let octets = '';
   for (let index = 0; ; index++) {
-    const section = sections.get(index);
+    const section = sectionAt(index);
     if (section === undefined) {
-      if (index < sections.size) reading.complain?.('invalid-parameter');
+      if (index < ordered.length + (sections?.size ?? 0)) reading.complain?.('invalid-parameter');
       break;
     }
     let text = section.value;
