@@ -59,6 +59,7 @@ export type { ParseLimits, ParseOptions } from './parse-limits.ts';
 export { type StreamedPart, readParts } from './read-parts.ts';
 export { type Received, parseReceived } from './received.ts';
 export { safeFileName } from './safe-file-name.ts';
+export { type ThreadFacts, type ThreadNode, threadByReferences } from './thread.ts';
 export { type TnefFile, readTnef } from './tnef.ts';
 export { type Bounce, type BouncedRecipient, bounce } from './bounce.ts';
 export { type DkimSignature, dkimSignatures, parseDkimSignature } from './dkim-signature.ts';
