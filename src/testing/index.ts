@@ -22,3 +22,5 @@ export {
   type FakeTerminal,
   fakeTelnet,
 } from './fake-telnet.ts';
+export { FakeNntp, type FakeNntpOptions, fakeNntp } from './fake-nntp.ts';
+export { type NewGroup, NewsStore, type StoredArticle, type StoredGroup } from './news-store.ts';

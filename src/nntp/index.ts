@@ -1,0 +1,12 @@
+export type { ArticleChoice, FetchOptions, NntpArticle, NntpArticleStream, NntpFetched, NntpPart } from './article.ts';
+export { type ArticlesQuery, type NewsArticle, threadArticles } from './articles.ts';
+export { NntpClient, type NntpHeaderValue } from './client.ts';
+export type { ActiveGroup, CountedGroup, DistributionPattern, GroupCreation, NamedText } from './codec/lists.ts';
+export { type OverviewEntry, OverviewFormat, parseOverview } from './codec/overview.ts';
+export type { NntpArticleName, NntpGroup, NntpRange, NntpStatus } from './codec/response.ts';
+export { Wildmat } from './codec/wildmat.ts';
+export { NntpCursor } from './cursor.ts';
+export { type FeedResult, NntpPostError, type PostResult } from './post.ts';
+export type { NntpOptions, NntpTarget } from './target.ts';
+export { type NewsUrl, formatNewsUrl, parseNewsUrl } from './urls.ts';
+export { type ThreadNode } from '../mime/thread.ts';
