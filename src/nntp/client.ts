@@ -236,7 +236,7 @@ export class NntpClient implements AsyncDisposable {
       };
       this.#run({ name, line, ok: [partCodes[part]], done }, call).catch((error: unknown) => {
         this.#streaming = false;
-        reject(error as Error);
+        reject(error);
       });
       this.#streaming = true;
     });

@@ -255,9 +255,9 @@ export class NntpSession {
   async #work(): Promise<void> {
     this.#working = true;
     // The calls of one turn leave together.
-    await undefined;
+    await TURN;
     while (this.#waiting.length > 0 || this.#sent.length > 0) {
-      if (this.#sent.length === 0) await this.#settle();
+      if (this.#sent.length === 0) this.#settle();
       this.#fill();
       const entry = this.#sent[0];
       if (entry === undefined) continue;
@@ -276,7 +276,7 @@ export class NntpSession {
   }
 
   /** Between commands: nothing may have come that nobody asked for. */
-  async #settle(): Promise<void> {
+  #settle(): void {
     const { connection } = this;
     if (!connection.open || connection.pendingBytes === 0) return;
     try {
@@ -474,6 +474,7 @@ const passing = new Set([400, 403, 431, 436]);
 const AGAIN = Symbol('again');
 const NO_LINE: ShownBytes = { bytes: new Uint8Array(0), shown: '' };
 const NO_STATUS: NntpStatus = { code: 0, text: '' };
+const TURN = Promise.resolve();
 const nothing = (): void => {};
 
 function isDotStart(bytes: Uint8Array): boolean {

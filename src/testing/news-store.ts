@@ -124,7 +124,8 @@ export class NewsStore {
     for (const [name, number] of article.numbers) {
       const group = this.#groups.get(name);
       group?.articles.delete(number);
-      while (group !== undefined && group.low <= group.high && !group.articles.has(group.low)) group.low++;
+      if (group === undefined) continue;
+      while (group.low <= group.high && !group.articles.has(group.low)) group.low++;
     }
   }
 }

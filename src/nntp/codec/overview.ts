@@ -229,7 +229,7 @@ export function encodeOverviewLine(number: number, fields: OverviewFields, forma
       ? `${name.replace(/^[a-z]/, (first) => first.toUpperCase())}: ${value}`
       : value;
   });
-  return encodeText(`${[number, ...columns].join('\t')}`);
+  return encodeText([number, ...columns].join('\t'));
 }
 
 /** The entries of an overview that is held. */

@@ -31,7 +31,7 @@ export class Wildmat {
   }
 
   matches(name: string): boolean {
-    const characters = [...name];
+    const characters = Array.from(name);
     for (let index = this.#patterns.length - 1; index >= 0; index--) {
       const { negated, steps } = this.#patterns[index] as Pattern;
       if (matchSteps(steps, characters)) return !negated;
@@ -69,7 +69,7 @@ function splitPatterns(text: string): string[] {
 }
 
 function compile(pattern: string): Step[] {
-  const characters = [...pattern];
+  const characters = Array.from(pattern);
   const steps: Step[] = [];
   for (let at = 0; at < characters.length; at++) {
     const character = characters[at] as string;
