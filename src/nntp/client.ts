@@ -222,6 +222,7 @@ export class NntpClient implements AsyncDisposable {
 
   #stream(part: 'article' | 'body', which: ArticleChoice, call: CallOptions): Promise<NntpArticleStream> {
     return new Promise((resolve, reject) => {
+      this.#free();
       const name = part.toUpperCase();
       const line = encodeNntpCommand(name, ...chosen(which));
       const done = async (status: NntpStatus): Promise<void> => {

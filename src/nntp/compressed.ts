@@ -1,5 +1,7 @@
-import { createInflateRaw, createUnzip } from 'node:zlib';
+import { promisify } from 'node:util';
+import { createUnzip, inflateRaw } from 'node:zlib';
 import { ProtocolError } from '../errors.ts';
+import { crc32 } from '../mime/encodings/crc32.ts';
 import { YencDecoder } from '../mime/encodings/yenc.ts';
 import type { CallOptions } from '../socket/connection.ts';
 import { ByteQueue, type Decoder } from '../wire/byte-queue.ts';
@@ -16,27 +18,28 @@ const peekAll: Decoder<Uint8Array> = (queue) => (queue.length > 0 ? queue.peek()
 
 /** Inflates piece by piece, and says how much of each was taken. */
 class Inflation {
-  readonly #stream: ReturnType<typeof createUnzip>;
+  readonly #stream = createUnzip();
   readonly #out: Uint8Array[] = [];
   #length = 0;
   #failure: Error | undefined;
-  ended = false;
+  #ended = false;
+  /** The last bytes that went in, and that came out. */
+  #fed: Buffer = Buffer.alloc(0);
+  #made: Buffer = Buffer.alloc(0);
   #settle: (() => void) | undefined;
 
-  constructor(raw: boolean, maxBytes: number) {
-    this.#stream = raw ? createInflateRaw() : createUnzip();
+  constructor(maxBytes: number) {
     this.#stream.on('data', (chunk: Uint8Array) => {
       this.#length += chunk.length;
       if (this.#length > maxBytes) this.#fail(tooLong(maxBytes));
       else this.#out.push(chunk);
+      this.#made = tail(this.#made, chunk);
     });
     this.#stream.on('end', () => {
-      this.ended = true;
+      this.#ended = true;
       this.#settle?.();
     });
-    this.#stream.on('error', (cause) =>
-      this.#fail(new ProtocolError('the server sent what is no compressed data', { reason: 'DEFLATE', cause })),
-    );
+    this.#stream.on('error', (cause) => this.#fail(notCompressed(cause)));
   }
 
   #fail(error: Error): void {
@@ -52,13 +55,31 @@ class Inflation {
       this.#settle = resolve;
       this.#stream.write(bytes, () => resolve());
     });
-    // What was made of the last piece is told in the next turn.
-    if (!this.ended && this.#stream.bytesWritten - before < bytes.length && this.#failure === undefined)
+    // It ends in the next turn when it did not want all.
+    if (!this.#ended && this.#failure === undefined && this.#stream.bytesWritten - before < bytes.length)
       await new Promise<void>((resolve) => {
         this.#settle = resolve;
       });
     if (this.#failure !== undefined) throw this.#failure;
-    return this.#stream.bytesWritten - before;
+    const used = this.#stream.bytesWritten - before;
+    this.#fed = tail(this.#fed, bytes.subarray(0, used));
+    return used;
+  }
+
+  /**
+   * True once all of it is here. The stream itself says so only when more comes than it wants; what ends with the last line's dot, and then
+   * the checksum of what came out, has ended too.
+   */
+  get ended(): boolean {
+    if (this.#ended) return true;
+    const made = this.#made.toString('latin1');
+    if (made !== '.\r\n' && !made.endsWith('\r\n.\r\n')) return false;
+    const out = this.bytes();
+    const gzip = this.#fed.length === 8 && this.#fed.readUInt32LE(4) === out.length % 2 ** 32;
+    return (
+      (gzip && this.#fed.readUInt32LE(0) === crc32(out)) ||
+      this.#fed.readUInt32BE(this.#fed.length - 4) === adler32(out)
+    );
   }
 
   close(): void {
@@ -70,6 +91,24 @@ class Inflation {
   }
 }
 
+const notCompressed = (cause: unknown): ProtocolError =>
+  new ProtocolError('the server sent what is no compressed data', { protocol: 'NNTP', reason: 'DEFLATE', cause });
+
+const tail = (before: Uint8Array, bytes: Uint8Array): Buffer =>
+  Buffer.concat([before, bytes.subarray(Math.max(0, bytes.length - 8))]).subarray(-8);
+
+/** @see RFC 1950 section 9 */
+function adler32(bytes: Uint8Array): number {
+  let [low, high] = [1, 0];
+  for (let at = 0; at < bytes.length;) {
+    // As many as can be added before the sums need to be reduced.
+    for (const end = Math.min(at + 3800, bytes.length); at < end; at++) high += low += bytes[at] as number;
+    low %= 65521;
+    high %= 65521;
+  }
+  return high * 65536 + low;
+}
+
 /**
  * The body of a response marked `[COMPRESS=GZIP]`: a zlib or gzip stream in the place of the lines.
  * QUIRK(Highwinds): the line of one dot is inside the compressed stream; QUIRK(Giganews, with TERMINATOR): it follows the stream, bare. Either is
@@ -77,7 +116,7 @@ class Inflation {
  */
 export async function readGzippedBody(session: NntpSession, maxBytes: number, call: CallOptions): Promise<Uint8Array> {
   const { connection } = session;
-  const inflation = new Inflation(false, maxBytes);
+  const inflation = new Inflation(maxBytes);
   try {
     while (!inflation.ended) {
       const chunk = await connection.read(peekAll, { ...call, phase: 'bodyIdle', shown: 'body' });
@@ -119,17 +158,12 @@ export async function unpackXz(body: Uint8Array, maxBytes: number): Promise<Uint
       reason: 'YENC',
       reusable: true,
     });
-  const inflation = new Inflation(true, maxBytes);
   try {
-    await inflation.feed(concatBytes(packed));
-    if (!inflation.ended)
-      throw new ProtocolError('a compressed overview breaks off', {
-        protocol: 'NNTP',
-        reason: 'DEFLATE',
-        reusable: true,
-      });
-    return inflation.bytes();
-  } finally {
-    inflation.close();
+    return await inflate(concatBytes(packed), { maxOutputLength: maxBytes });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE') throw tooLong(maxBytes);
+    throw notCompressed(error);
   }
 }
+
+const inflate = promisify(inflateRaw);

@@ -65,6 +65,8 @@ export class NntpSession {
   #working = false;
   #loggedIn = false;
   #compressed = false;
+  /** What was found between commands, and ended the connection. */
+  #found: Error | undefined;
   #postingAllowed = true;
   /** A terminator may follow a compressed response whose own end was in it. */
   #maySkipDot = false;
@@ -281,7 +283,7 @@ export class NntpSession {
     if (!connection.open || connection.pendingBytes === 0) return;
     try {
       const status = connection.tryRead(this.#decodeStatus);
-      if (status === undefined && this.#maySkipDot) return;
+      if (status === undefined && (this.#maySkipDot || connection.pendingBytes === 0)) return;
       // A server may take its leave: RFC 3977 section 3.2.1.
       throw status?.code === 400 || status?.code === 205
         ? new ClosedError(`the NNTP server took its leave: ${status.code} ${status.text}`, {
@@ -293,7 +295,8 @@ export class NntpSession {
             { protocol: 'NNTP', reason: 'OUT_OF_STEP' },
           );
     } catch (error) {
-      connection.destroy(error as Error);
+      this.#found = error as Error;
+      connection.destroy(this.#found);
     }
   }
 
@@ -320,6 +323,7 @@ export class NntpSession {
 
   async #perform(entry: Entry): Promise<unknown> {
     const { exchange, call } = entry;
+    if (this.#found !== undefined) throw this.#found;
     if (exchange.line === NO_LINE) {
       if (!this.connection.open) throw this.#closed();
       return exchange.done(NO_STATUS);
