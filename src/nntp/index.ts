@@ -10,3 +10,14 @@ export { type FeedResult, NntpPostError, type PostResult } from './post.ts';
 export type { NntpOptions, NntpTarget } from './target.ts';
 export { type NewsUrl, formatNewsUrl, parseNewsUrl } from './urls.ts';
 export { type ThreadNode } from '../mime/thread.ts';
+export { type CancelLock, cancelKeyOpens, cancelLock } from './cancel-lock.ts';
+export { type Nzb, type NzbFile, type NzbSegment, formatNzb, nameInSubject, parseNzb } from './codec/nzb.ts';
+export {
+  type NzbDownloadOptions,
+  type NzbDownloadResult,
+  type NzbFileResult,
+  type NzbMissing,
+  type NzbProgress,
+  downloadNzb,
+} from './download-nzb.ts';
+export { NntpPool, type NntpPoolOptions, type NntpPoolServer, type PoolReadOptions } from './pool.ts';
