@@ -65,7 +65,10 @@ export class NntpPool implements AsyncDisposable {
   #closed = false;
 
   /** UsageError for a wrong target or option. Nothing is connected yet. */
-  constructor(servers: NntpTarget | readonly (NntpTarget | NntpPoolServer)[], options: NntpPoolOptions = {}) {
+  constructor(
+    servers: NntpTarget | NntpPoolServer | readonly (NntpTarget | NntpPoolServer)[],
+    options: NntpPoolOptions = {},
+  ) {
     checkOptions('pool', options, ['retries', 'pipeline', 'idleMs']);
     const list = (Array.isArray(servers) ? servers : [servers]) as readonly (NntpTarget | NntpPoolServer)[];
     if (list.length === 0) throw new UsageError('a pool needs a server');
