@@ -294,7 +294,7 @@ export class NntpClient implements AsyncDisposable {
         const article = await first.reading;
         count++;
         bytes += article.bytes.length;
-        underWay = Math.max(2, Math.min(100, Math.floor((FETCH_BYTES * count) / Math.max(bytes, 1))));
+        underWay = Math.max(2, Math.min(400, Math.floor((FETCH_BYTES * count) / Math.max(bytes, 1))));
         fetched = { asked: first.name, ...article };
       } catch (error) {
         if (!(error instanceof ReplyError)) throw error;

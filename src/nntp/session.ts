@@ -47,7 +47,7 @@ interface Entry {
 }
 
 /** Commands under way at once. What they answer is read all the time, so neither side waits for the other. */
-const WINDOW = 100;
+const WINDOW = 500;
 
 /**
  * A connection on which commands travel together and answers come in order. A 480 is answered by logging in, and by asking again for
@@ -264,7 +264,8 @@ export class NntpSession {
       const entry = this.#sent[0];
       if (entry === undefined) continue;
       try {
-        const result = await this.#perform(entry);
+        const answer = this.#perform(entry);
+        const result = answer instanceof Promise ? ((await answer) as unknown) : answer;
         this.#sent.shift();
         if (result === AGAIN) this.#refused.push(entry);
         else entry.resolve(result as never);
@@ -304,6 +305,8 @@ export class NntpSession {
   #fill(): void {
     // A login comes first, and what it was wanted for.
     if (this.#refused.length > 0) return;
+    // In few writes, not one for every answer.
+    if (this.#sent.length > WINDOW / 2) return;
     const lines: ShownBytes[] = [];
     for (let next = this.#waiting[0]; next !== undefined; next = this.#waiting[0]) {
       const { alone = false, line } = next.exchange;
@@ -321,14 +324,22 @@ export class NntpSession {
     if (lines.length > 0) this.connection.write(lines).catch(nothing);
   }
 
-  async #perform(entry: Entry): Promise<unknown> {
+  /** The answer, at once where it has arrived: many that came together are read in one turn. */
+  #perform(entry: Entry): unknown {
     const { exchange, call } = entry;
     if (this.#found !== undefined) throw this.#found;
     if (exchange.line === NO_LINE) {
       if (!this.connection.open) throw this.#closed();
       return exchange.done(NO_STATUS);
     }
-    const status = this.connection.tryRead(this.#decodeStatus) ?? (await this.status(exchange.name, call));
+    const status = this.connection.tryRead(this.#decodeStatus);
+    return status === undefined
+      ? this.status(exchange.name, call).then((late) => this.#finish(entry, late))
+      : this.#finish(entry, status);
+  }
+
+  #finish(entry: Entry, status: NntpStatus): unknown {
+    const { exchange } = entry;
     // What came behind a refused GROUP was asked of no group.
     const forLogin = status.code === 480 || (status.code === 412 && this.#refused.length > 0);
     if (forLogin && !entry.again && this.target.credentials !== undefined) {
