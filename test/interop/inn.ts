@@ -65,7 +65,15 @@ export async function startInn(): Promise<{
   write('etc/newsfeeds', ['ME:*::']);
   write('etc/incoming.conf', ['streaming: true', 'max-connections: 8', 'peer local {', '  hostname: "127.0.0.1"', '}']);
   write('etc/expire.ctl', ['/remember/:11', '*:A:1:90:never']);
-  for (const name of ['control.ctl', 'distributions', 'distrib.pats', 'moderators', 'subscriptions', 'localgroups', 'motd.nnrpd'])
+  for (const name of [
+    'control.ctl',
+    'distributions',
+    'distrib.pats',
+    'moderators',
+    'subscriptions',
+    'localgroups',
+    'motd.nnrpd',
+  ])
     write(`etc/${name}`, []);
   const { out: hash } = await run('perl', ['-e', `print crypt("secret", '$6$salt$')`]);
   write('etc/passwd', [`ann:${hash}`]);
@@ -84,7 +92,11 @@ export async function startInn(): Promise<{
   await run('setpriv', [...asNews, `${programs}/bin/makedbz`, '-i', '-o'], { env, cwd: folder });
   const log = openSync(join(folder, 'log/out'), 'a');
   const start = (program: string, args: readonly string[]): ChildProcess =>
-    spawn('setpriv', [...asNews, `${programs}/bin/${program}`, ...args], { env, cwd: folder, stdio: ['ignore', log, log] });
+    spawn('setpriv', [...asNews, `${programs}/bin/${program}`, ...args], {
+      env,
+      cwd: folder,
+      stdio: ['ignore', log, log],
+    });
   const children = [
     start('innd', ['-f', '-c', '0', '-P', String(feedPort)]),
     start('nnrpd', ['-D', '-f', '-b', '127.0.0.1', '-p', String(readerPort)]),
@@ -106,4 +118,3 @@ export async function startInn(): Promise<{
     },
   };
 }
-

@@ -116,6 +116,15 @@ describe('yEnc', () => {
     }
   });
 
+  test('a header that is too long is one however it comes, and the data goes on behind it', () => {
+    const wire = Buffer.from(
+      `=ybegin line=128 size=6 name=x\r\nabc\r\n=ypart ${'x'.repeat(5000)}\r\ndef\r\n=yend size=6\r\n`,
+    );
+    const whole = decode([wire]);
+    expect(decode(pieces(wire, 1))).toEqual(whole);
+    expect(whole.result).toMatchObject({ bytes: 6, problems: ['header-too-long'] });
+  });
+
   test('NN-06: line=10^9 and a name with a path cost nothing', () => {
     const wire = Buffer.from('=ybegin line=1000000000 size=3 name=../../etc/x\r\nabc\r\n=yend size=3\r\n');
     const { bytes, result } = decode([wire]);

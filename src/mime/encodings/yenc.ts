@@ -1,6 +1,6 @@
 import { UsageError } from '../../errors.ts';
 import { checkArgument } from '../../wire/arguments.ts';
-import { LF, concatBytes, decodeText, encodeText, indexOfByte } from '../../wire/bytes.ts';
+import { LF, allocateBytes, concatBytes, decodeText, encodeText, indexOfByte } from '../../wire/bytes.ts';
 import { parseDecimal } from '../../wire/limits.ts';
 import type { Complain } from './base64-decode.ts';
 import { crc32 } from './crc32.ts';
@@ -87,20 +87,25 @@ export class YencDecoder {
   /** A line that is no data; 0 when it is not all there. */
   #line(bytes: Uint8Array): number {
     const lf = indexOfByte(bytes, LF);
-    if (this.#skipping) {
-      this.#skipping = lf < 0;
-      return lf < 0 ? bytes.length : lf + 1;
-    }
+    if (this.#skipping) return this.#skip(lf, bytes.length);
     // Before the beginning only a line that may be a header is waited for.
     const mayBeHeader = bytes[0] === EQUALS && (bytes.length < 2 || bytes[1] === LETTER_Y);
-    if (lf < 0) {
-      if (mayBeHeader && bytes.length < MAX_HEADER_BYTES) return 0;
-      if (mayBeHeader) this.#problems.add('header-too-long');
-      this.#skipping = true;
-      return bytes.length;
+    if (!mayBeHeader) return this.#skip(lf, bytes.length);
+    if (lf < 0 ? bytes.length >= MAX_HEADER_BYTES : lf >= MAX_HEADER_BYTES) {
+      this.#problems.add('header-too-long');
+      return this.#skip(lf, bytes.length);
     }
-    if (mayBeHeader) this.#header(bytes.subarray(0, Math.min(lf, MAX_HEADER_BYTES)));
-    else if (this.#state === 'header') this.#state = 'data';
+    if (lf < 0) return 0;
+    this.#header(bytes.subarray(0, lf));
+    this.#previous = LF;
+    return lf + 1;
+  }
+
+  /** Goes to the end of a line that says nothing, whenever that comes. */
+  #skip(lf: number, length: number): number {
+    this.#skipping = lf < 0;
+    if (this.#skipping) return length;
+    if (this.#begin !== undefined) this.#state = 'data';
     this.#previous = LF;
     return lf + 1;
   }
@@ -259,13 +264,28 @@ export function encodeYenc(bytes: Uint8Array, options: YencOptions): Uint8Array 
   const whole = part === undefined || options.fileCrc32 === undefined ? '' : ` crc32=${hex(options.fileCrc32)}`;
   const blocks = yencBlocks();
   const { memory } = blocks;
-  const pieces: Uint8Array[] = [encodeText(head)];
+  const begin = encodeText(head);
+  const end = encodeText(`${bytes.length === 0 ? '' : '\r\n'}=yend size=${bytes.length}${own}${whole}\r\n`);
+  // What is usual for bytes without a pattern, and some more; twice as much and a line end for each byte is what there can be.
+  const lineEnds = 2 * Math.ceil(bytes.length / lineLength);
+  let out = allocateBytes(begin.length + Math.ceil(bytes.length * 1.03) + lineEnds + end.length + 1024);
+  let length = 0;
+  const add = (piece: Uint8Array): void => {
+    if (length + piece.length > out.length) {
+      const larger = allocateBytes(2 * (length + piece.length));
+      larger.set(out.subarray(0, length));
+      out = larger;
+    }
+    out.set(piece, length);
+    length += piece.length;
+  };
+  add(begin);
   blocks.startLines();
   for (let at = 0; at < bytes.length; at += BLOCK_BYTES / 2) {
-    const length = Math.min(BLOCK_BYTES / 2, bytes.length - at);
-    memory.set(bytes.subarray(at, at + length), INPUT_AT);
-    pieces.push(memory.slice(OUTPUT_AT, blocks.encode(INPUT_AT, INPUT_AT + length, OUTPUT_AT, lineLength)));
+    const count = Math.min(BLOCK_BYTES / 2, bytes.length - at);
+    memory.set(bytes.subarray(at, at + count), INPUT_AT);
+    add(memory.subarray(OUTPUT_AT, blocks.encode(INPUT_AT, INPUT_AT + count, OUTPUT_AT, lineLength)));
   }
-  pieces.push(encodeText(`${bytes.length === 0 ? '' : '\r\n'}=yend size=${bytes.length}${own}${whole}\r\n`));
-  return concatBytes(pieces);
+  add(end);
+  return out.subarray(0, length);
 }
