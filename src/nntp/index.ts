@@ -21,3 +21,4 @@ export {
   downloadNzb,
 } from './download-nzb.ts';
 export { NntpPool, type NntpPoolOptions, type NntpPoolServer, type PoolReadOptions } from './pool.ts';
+export { type ReadNewsOptions, readNewsUrl } from './read-url.ts';

@@ -14,6 +14,7 @@ import {
   formatNzb,
   nameInSubject,
   parseNzb,
+  readNewsUrl,
 } from '../../src/nntp/index.ts';
 import { type FakeNntp, type FakeNntpOptions, fakeNntp } from '../../src/testing/index.ts';
 
@@ -249,4 +250,21 @@ test('Cancel-Lock: the examples of RFC 8315, and who opens what', () => {
   expect(cancelKeyOpens(old.lock, old.key)).toBe(true);
   expect(() => cancelLock('x', 'a')).toThrow(UsageError);
   expect(() => cancelLock(id, '')).toThrow(UsageError);
+});
+
+test('an article by its URL, over a connection of its own', async () => {
+  const server = await fake();
+  server.store.add('Newsgroups: alt.binaries.test\r\nMessage-ID: <a/b@x>\r\nSubject: s\r\n\r\nbody\r\n');
+  const host = `127.0.0.1:${server.port}`;
+  for (const url of [`nntp://${host}/alt.binaries.test/1?tls=none`, `news://${host}/a/b@x?tls=none`]) {
+    const { messageId, stream } = await readNewsUrl(url);
+    expect(await stream.text()).toContain('body');
+    expect(messageId).toBe('<a/b@x>');
+  }
+  const { stream } = await readNewsUrl('news:a/b@x', { server: server.url });
+  for await (const _chunk of stream) break;
+  await expect.poll(() => server.connectionCount).toBe(0);
+  await expect(readNewsUrl('news:a@x')).rejects.toThrow(UsageError);
+  await expect(readNewsUrl(`nntp://${host}/alt.binaries.test`)).rejects.toThrow(UsageError);
+  await expect(readNewsUrl(`nntp://${host}/alt.binaries.test/9?tls=none`)).rejects.toMatchObject({ code: 'REPLY' });
 });
