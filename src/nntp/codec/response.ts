@@ -37,13 +37,20 @@ export function nntpStatusDecoder(limits: Pick<Limits, 'lineBytes'> = defaultLim
   return (queue) => {
     const bytes = decodeLine(queue);
     if (bytes === undefined) return undefined;
-    const line = decodeText(bytes);
-    const match = /^([1-5][0-9]{2})(?: (.*))?$/s.exec(line);
-    if (match === null || line.includes('\0'))
-      throw new ProtocolError(`the server sent what is not an NNTP response: ${line}`, { reason: 'OUT_OF_STEP' });
-    return { code: Number(match[1]), text: match[2] ?? '' };
+    const [hundreds, tens, ones] = [digit(bytes[0]), digit(bytes[1]), digit(bytes[2])];
+    const text = bytes.length > 4 ? decodeText(bytes.subarray(4)) : '';
+    const separated = bytes.length === 3 || bytes[3] === SPACE;
+    if (!(hundreds >= 1 && hundreds <= 5 && tens >= 0 && ones >= 0 && separated) || text.includes('\0'))
+      throw new ProtocolError(`the server sent what is not an NNTP response: ${decodeText(bytes)}`, {
+        reason: 'OUT_OF_STEP',
+      });
+    return { code: hundreds * 100 + tens * 10 + ones, text };
   };
 }
+
+const SPACE = 32;
+/** -1 for what is none. */
+const digit = (byte: number | undefined): number => (byte !== undefined && byte >= 48 && byte <= 57 ? byte - 48 : -1);
 
 /** The wire form of a status. Line breaks in the text become spaces. */
 export function encodeNntpStatus(status: NntpStatus): Uint8Array {
@@ -143,9 +150,11 @@ export interface NntpArticleName {
 
 /** The name of an article in a 220 to 223; ProtocolError when it has none. */
 export function parseArticleName(text: string): NntpArticleName {
-  const [first = '', messageId = ''] = text.split(/[ \t]+/, 2);
-  const number = parseDecimal(first);
-  if (number === undefined || (messageId !== '' && !isMessageId(messageId)))
+  const open = text.indexOf('<');
+  const close = open < 0 ? -1 : text.indexOf('>', open);
+  const number = parseDecimal((open < 0 ? (text.split(/[ \t]/, 1)[0] ?? '') : text.slice(0, open)).trim());
+  const messageId = open < 0 ? '' : text.slice(open, close + 1);
+  if (number === undefined || (open >= 0 && !isMessageId(messageId)) || (open < 0 && /\S[ \t]+\S*@/.test(text)))
     throw new ProtocolError(`the server named the article: ${text}`, { reason: 'OUT_OF_STEP' });
   return { number, messageId };
 }
