@@ -53,6 +53,8 @@ export interface NntpHeaderValue {
 
 const MAX_LISTING_BYTES = 64 * 1024 * 1024;
 const partCodes = { article: 220, head: 221, body: 222, stat: 223 } as const;
+/** A range without articles: RFC 3977 section 8.3.1; and before it, RFC 2980 section 2.8. QUIRK(leafnode): still so. */
+const NONE_IN_RANGE: readonly number[] = [423, 420];
 /** Held bodies that may be under way in one `fetch`, in bytes. */
 const FETCH_BYTES = 8 * 1024 * 1024;
 
@@ -328,7 +330,7 @@ export class NntpClient implements AsyncDisposable {
         {
           name: verb,
           line: encodeNntpCommand(verb, ...words),
-          ok: [224, 423],
+          ok: [224, ...(isRange(which) ? NONE_IN_RANGE : [])],
           done: (status) => this.#readOverview(status, format, call),
         },
         call,
@@ -341,7 +343,7 @@ export class NntpClient implements AsyncDisposable {
     format: OverviewFormat,
     call: CallOptions,
   ): OverviewEntry[] | Promise<OverviewEntry[]> {
-    if (status.code === 423) return [];
+    if (NONE_IN_RANGE.includes(status.code)) return [];
     const reader = new OverviewReader(format);
     if (this.#gzip && isGzipped(status.text))
       return readGzippedBody(this.#session, MAX_LISTING_BYTES, call).then((bytes) => {
@@ -358,11 +360,11 @@ export class NntpClient implements AsyncDisposable {
     const line = encodeNntpCommand('XZVER', formatRange(range));
     const done = async ({ code }: NntpStatus): Promise<OverviewEntry[]> => {
       const reader = new OverviewReader(format);
-      if (code === 423) return [];
+      if (NONE_IN_RANGE.includes(code)) return [];
       reader.push(await unpackXz(await this.#session.body(MAX_LISTING_BYTES, call), MAX_LISTING_BYTES));
       return reader.end();
     };
-    return this.#run({ name: 'XZVER', line, ok: [224, 423], done }, call);
+    return this.#run({ name: 'XZVER', line, ok: [224, ...NONE_IN_RANGE], done }, call);
   }
 
   /** From now on overviews and header values may come compressed. ReplyError where the server does not know it. */
@@ -376,9 +378,9 @@ export class NntpClient implements AsyncDisposable {
   overviewFormat(call: CallOptions = {}): Promise<OverviewFormat> {
     this.#format ??= this.#list('OVERVIEW.FMT', [], (bytes) => OverviewFormat.parse(bytes), call).catch(
       (error: unknown) => {
-        this.#format = undefined;
         // QUIRK(leafnode and other small servers): without the list the columns are those that all have.
         if (error instanceof ReplyError && error.reply?.code !== 480) return new OverviewFormat();
+        this.#format = undefined;
         throw error;
       },
     );
@@ -410,7 +412,7 @@ export class NntpClient implements AsyncDisposable {
 
   async #hdr(verb: string, words: readonly string[], call: CallOptions): Promise<NntpHeaderValue[]> {
     const done = async ({ code, text }: NntpStatus): Promise<NntpHeaderValue[]> => {
-      if (code === 423) return [];
+      if (NONE_IN_RANGE.includes(code)) return [];
       const gzipped = this.#gzip && isGzipped(text);
       return parseHdr(
         gzipped
@@ -418,7 +420,15 @@ export class NntpClient implements AsyncDisposable {
           : await this.#session.body(MAX_LISTING_BYTES, call),
       );
     };
-    return this.#run({ name: verb, line: encodeNntpCommand(verb, ...words), ok: [221, 225, 423], done }, call);
+    return this.#run(
+      {
+        name: verb,
+        line: encodeNntpCommand(verb, ...words),
+        ok: [221, 225, ...(/^[0-9]/.test(words[1] ?? '') ? NONE_IN_RANGE : [])],
+        done,
+      },
+      call,
+    );
   }
 
   /** By the capabilities where there are any; else the new verb, and the old one when the server does not know it. */
@@ -620,6 +630,8 @@ export class NntpClient implements AsyncDisposable {
     return typeof which === 'number' ? { number: which, messageId: name.messageId } : name;
   }
 }
+
+const isRange = (which: NntpRange | string | undefined): boolean => which !== undefined && typeof which !== 'string';
 
 const chosen = (which: ArticleChoice): string[] =>
   which === undefined ? [] : [typeof which === 'number' ? checkNumber(which) : checkMessageId(which)];

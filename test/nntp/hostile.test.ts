@@ -168,6 +168,24 @@ describe('hostile servers', () => {
     expect(await caught(client.group('g'))).toMatchObject({ code: 'PROTOCOL' });
   });
 
+  test('an empty range is empty by 423 and by 420; for the current article 420 is an error', async () => {
+    const { client } = await scripted([
+      '503 no format\r\n',
+      '423 none\r\n',
+      '420 none\r\n',
+      '420 none\r\n',
+      '420 none\r\n',
+      '420 none\r\n',
+    ]);
+    expect([await client.over({ from: 1 }), await client.over({ from: 1 }), await client.hdr('Subject', 5)]).toEqual([
+      [],
+      [],
+      [],
+    ]);
+    expect(await caught(client.over())).toMatchObject({ code: 'REPLY', reply: { code: 420 } });
+    expect(await caught(client.hdr('Subject'))).toMatchObject({ code: 'REPLY' });
+  });
+
   test('NN-08: no loop over what a server says is there', async () => {
     const { client } = await scripted([
       '211 9007199254740990 1 9007199254740990 g\r\n',

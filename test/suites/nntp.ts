@@ -10,6 +10,8 @@ export interface NntpServerUnderTest {
   readonly group: string;
   /** What the server is known not to have. */
   readonly lacks?: readonly string[];
+  /** Puts articles into the group, where posting does not at once. */
+  seed?(articles: readonly Uint8Array[]): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -50,12 +52,13 @@ export function nntpClientSuite(name: string, factory: () => Promise<NntpServerU
       server = await factory();
       await using client = await connect();
       first = (await client.group(server.group)).high + 1;
-      for (const [id, body] of bodies) {
-        const result = await client.post(await article(server.group, id, body));
-        expect(result.messageId).toBe(idOf(id));
-      }
-      await client.post(await article(server.group, 'reply', 'I agree\r\n', ['one']));
-      await client.post(await article(server.group, 'reply2', 'I too\r\n', ['one', 'reply']));
+      const articles = [
+        ...bodies.map(([id, body]) => [id, article(server.group, id, body)] as const),
+        ['reply', article(server.group, 'reply', 'I agree\r\n', ['one'])] as const,
+        ['reply2', article(server.group, 'reply2', 'I too\r\n', ['one', 'reply'])] as const,
+      ];
+      if (server.seed !== undefined) return server.seed(await Promise.all(articles.map(([, made]) => made)));
+      for (const [id, made] of articles) expect((await client.post(await made)).messageId).toBe(idOf(id));
     }, 60_000);
     afterAll(() => server?.close());
     const connect = (more: NntpOptions = {}): Promise<NntpClient> =>
