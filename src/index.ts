@@ -82,4 +82,6 @@ export {
   type TelnetTarget,
   telnetEnd,
 } from './telnet/index.ts';
+export { NntpClient, NntpCursor, type NntpOptions, type NntpTarget } from './nntp/index.ts';
+export { type GopherItem, type GopherOptions, GopherResponse, gopher } from './gopher/index.ts';
 export type { Trace, TraceEntry } from './socket/index.ts';

@@ -1,4 +1,5 @@
 import { PostwireError } from '../errors.ts';
+import { NntpPostError } from '../nntp/index.ts';
 import { SmtpSendError } from '../smtp/index.ts';
 
 /** Exit codes of every sub-command, by class of failure. They do not change within a major version. */
@@ -27,7 +28,8 @@ export const exitCodes = {
 
 /** The exit code for a thrown value. */
 export function exitCodeOf(error: unknown): number {
-  if (error instanceof SmtpSendError && error.deliveryUnknown) return exitCodes.deliveryUnknown;
+  if ((error instanceof SmtpSendError || error instanceof NntpPostError) && error.deliveryUnknown)
+    return exitCodes.deliveryUnknown;
   if (!(error instanceof PostwireError))
     return error instanceof Error && error.name === 'AbortError' ? exitCodes.aborted : exitCodes.internal;
   switch (error.code) {

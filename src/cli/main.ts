@@ -5,7 +5,9 @@ import { exitCodes } from './exit-codes.ts';
 import { addFtpCommand } from './ftp.ts';
 import { addImapCommand } from './imap.ts';
 import { addGetCommand } from './get.ts';
+import { addGopherCommand } from './gopher.ts';
 import { addMimeCommand } from './mime.ts';
+import { addNntpCommand } from './nntp.ts';
 import { reportFailure } from './output.ts';
 import { addPop3Command } from './pop3.ts';
 import { addSendCommand } from './send.ts';
@@ -29,6 +31,8 @@ addFtpCommand(program);
 addImapCommand(program);
 addGetCommand(program);
 addTelnetCommand(program);
+addNntpCommand(program);
+addGopherCommand(program);
 addMimeCommand(program);
 
 // A closed pipe is the reader's way to say that it has enough.

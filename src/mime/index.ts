@@ -32,7 +32,6 @@ export type { Defect, DefectCode } from './defect.ts';
 export { decodeBase64 } from './encodings/base64-decode.ts';
 export { decodeQuotedPrintable } from './encodings/quoted-printable-decode.ts';
 export { type NamedFile, decodeUuencode } from './encodings/uuencode.ts';
-export { decodeYenc } from './encodings/yenc.ts';
 export { flow, unflow } from './flowed.ts';
 export type { CalendarInput } from './calendar-part.ts';
 export { attachDataUris } from './data-uris.ts';
@@ -48,6 +47,15 @@ export {
   dispositionNotificationBody,
   feedbackReportBody,
 } from './report-parts.ts';
+export {
+  YencDecoder,
+  type YencOptions,
+  type YencProblem,
+  type YencResult,
+  decodeYenc,
+  encodeYenc,
+} from './encodings/yenc.ts';
+export { crc32, crc32Combine } from './encodings/crc32.ts';
 export type { HeaderField, HeaderFields } from './header-fields.ts';
 export { type HtmlToTextOptions, escapeHtml, addTextFromHtml, htmlToText, textToHtml } from './html-text.ts';
 export type { ListFields, ListLink } from './list-fields.ts';
@@ -59,6 +67,7 @@ export type { ParseLimits, ParseOptions } from './parse-limits.ts';
 export { type StreamedPart, readParts } from './read-parts.ts';
 export { type Received, parseReceived } from './received.ts';
 export { safeFileName } from './safe-file-name.ts';
+export { type ThreadFacts, type ThreadNode, threadByReferences } from './thread.ts';
 export { type TnefFile, readTnef } from './tnef.ts';
 export { type Bounce, type BouncedRecipient, bounce } from './bounce.ts';
 export { type DkimSignature, dkimSignatures, parseDkimSignature } from './dkim-signature.ts';

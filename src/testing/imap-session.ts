@@ -1,7 +1,7 @@
 import { timingSafeEqual } from 'node:crypto';
 import { ClosedError, PostwireError } from '../errors.ts';
 import { type FrameEvent, ImapFramer } from '../imap/codec/framer.ts';
-import { deflateLayer } from '../imap/deflate.ts';
+import { deflateLayer } from '../socket/deflate.ts';
 import { type ImapReader, readMailbox } from '../imap/codec/reader.ts';
 import { encodeStatus } from '../imap/codec/response.ts';
 import { encodeUtf7 } from '../imap/codec/utf7.ts';

@@ -22,3 +22,6 @@ export {
   type FakeTerminal,
   fakeTelnet,
 } from './fake-telnet.ts';
+export { FakeNntp, type FakeNntpOptions, fakeNntp } from './fake-nntp.ts';
+export { type NewGroup, NewsStore, type StoredArticle, type StoredGroup } from './news-store.ts';
+export { FakeGopher, type FakeGopherAttributes, type FakeGopherOptions, fakeGopher } from './fake-gopher.ts';

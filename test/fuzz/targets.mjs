@@ -24,6 +24,23 @@ import { parseResponse, responseFramer } from '../../dist/imap/codec/response.js
 import { readFetched } from '../../dist/imap/codec/fetched.js';
 import { decodeUtf7, encodeUtf7 } from '../../dist/imap/codec/utf7.js';
 import { uids } from '../../dist/imap/codec/sequence-set.js';
+import { gopherTextDecoder, parseGopherAttributes, parseGopherMenu } from '../../dist/gopher/codec.js';
+import { parseGopherUrl } from '../../dist/gopher/url.js';
+import { YencDecoder, encodeYenc } from '../../dist/mime/index.js';
+import { parseActive, parseActiveTimes, parseHdr, textLines } from '../../dist/nntp/codec/lists.js';
+import { parseNzb } from '../../dist/nntp/codec/nzb.js';
+import { OverviewFormat, OverviewReader, encodeOverviewLine } from '../../dist/nntp/codec/overview.js';
+import {
+  formatNntpDate,
+  nntpCommandDecoder,
+  nntpStatusDecoder,
+  parseArticleName,
+  parseGroup,
+  parseNntpDate,
+  parseRange,
+} from '../../dist/nntp/codec/response.js';
+import { Wildmat } from '../../dist/nntp/codec/wildmat.js';
+import { parseNewsUrl } from '../../dist/nntp/urls.js';
 import { parseEhlo, parsePath, smtpCommandDecoder } from '../../dist/smtp/codec.js';
 import { encodeTelnetData, telnetDecoder } from '../../dist/telnet/codec.js';
 import { OptionEngine } from '../../dist/telnet/options.js';
@@ -526,6 +543,130 @@ export const targets = {
       });
       if (!engine.settled) throw new Error('answers are outstanding that nobody asked for');
       if (sent > text.length) throw new Error('more answers than requests');
+    },
+  },
+  nntp: {
+    seeds: [
+      '200 ready\r\n211 1234 3000234 3002322 misc.test\r\n',
+      '220 5 <a@b>\r\nSubject: x\r\n\r\n..body\r\n.\r\n',
+      '5\tsubject\tfrom\tMon, 1 Jan 2024 10:00:00 +0000\t<a@b>\t<c@d> <e@f>\t120\t3\tXref: h g:5\r\n',
+      'Subject:\r\nFrom:\r\nDate:\r\nMessage-ID:\r\nReferences:\r\nBytes:\r\nLines:\r\nXref:full\r\n',
+      'misc.test 3002322 3000234 y\r\n',
+      'comp.*,!comp.lang.*,[a-z]x',
+      'news:a%40b@c.example',
+      'nntps://u:p@h/misc.test/5-9',
+      '<nzb><file subject="s" date="1"><segments><segment number="1" bytes="5">a@b</segment></segments></file></nzb>',
+      '20240229 235959',
+    ],
+    alphabet: [
+      '\r\n',
+      '.',
+      '..',
+      '\t',
+      '<',
+      '>',
+      '@',
+      '*',
+      '!',
+      '[',
+      ']',
+      '\\',
+      ',',
+      '-',
+      '0',
+      '99999999999',
+      '%',
+      ':',
+      '&',
+      '\0',
+    ],
+    run(text, next) {
+      sameAtAnySplit(nntpStatusDecoder, text, next);
+      sameAtAnySplit(() => nntpCommandDecoder(512), text, next);
+      sameSpans(dottedDecoder, text, next);
+      const all = bytes(text);
+      const format = OverviewFormat.parse(all);
+      const read = (pieces) => {
+        const reader = new OverviewReader(format);
+        for (const piece of pieces) reader.push(piece);
+        return JSON.stringify(reader.end());
+      };
+      const cut = Math.floor(next() * all.length);
+      if (read([all]) !== read([all.slice(0, cut), all.slice(cut)]))
+        throw new Error('a split overview reads differently');
+      const line = encodeOverviewLine(5, { subject: text, xref: text }, format);
+      if (
+        Buffer.from(line)
+          .toString('latin1')
+          .split(/[\r\n\0]/).length !== 1
+      )
+        throw new Error('an overview line was split');
+      for (const parse of [parseActive, parseActiveTimes, parseHdr, textLines]) parse(all);
+      for (const parse of [(each) => parseGroup(each, 'g'), parseArticleName, parseRange, parseNewsUrl, parseNzb])
+        onlyOurErrors(() => parse(text));
+      const date = parseNntpDate(text);
+      if (date !== undefined) formatNntpDate(date);
+      onlyOurErrors(() => new Wildmat(text).matches(text));
+    },
+  },
+  yenc: {
+    seeds: [
+      '=ybegin line=128 size=3 name=x\r\nabc\r\n=yend size=3 crc32=352441c2\r\n',
+      '=ybegin part=1 total=2 line=128 size=6 name=x y\r\n=ypart begin=1 end=3\r\nabc\r\n=yend size=3 part=1 pcrc32=00000000\r\n',
+      'before\r\n=ybegin line=4 size=9\r\na=}b=\r\n=yfoo\r\n==\r\n',
+    ],
+    alphabet: [
+      '=',
+      '=y',
+      '\r\n=y',
+      '=yend',
+      '=ybegin ',
+      '=ypart ',
+      'size=',
+      '\r',
+      '\n',
+      '\r\n',
+      '\0',
+      'y',
+      '==',
+      '=}',
+      '9007199254740993',
+    ],
+    run(text, next) {
+      const all = bytes(text);
+      const read = (pieces) => {
+        const decoder = new YencDecoder();
+        const body = Buffer.concat(pieces.flatMap((piece) => decoder.push(piece)));
+        return JSON.stringify([body.toString('latin1'), decoder.end()]);
+      };
+      const pieces = [];
+      for (let at = 0; at < all.length;) {
+        const length = 1 + Math.floor(next() * 8);
+        pieces.push(all.slice(at, at + length));
+        at += length;
+      }
+      const [whole, split] = [read([all]), read(pieces)];
+      if (whole !== split) throw new Error(`split yEnc decodes differently: ${whole} against ${split}`);
+      const encoded = encodeYenc(all, { name: 'x', lineLength: 1 + Math.floor(next() * 200) });
+      const decoder = new YencDecoder();
+      const back = Buffer.concat(decoder.push(encoded));
+      if (!decoder.end().ok || !back.equals(Buffer.from(all))) throw new Error('the bytes did not come back');
+    },
+  },
+  gopher: {
+    seeds: [
+      '0Title\t/selector\thost.example\t70\r\niInfo\t\terror.host\t1\r\n.\r\n',
+      '+INFO: 0x\t/x\th\t70\t+\r\n+ADMIN:\r\n Admin: a <a@b>\r\n+VIEWS:\r\n text/plain En_US: <1k>\r\n',
+      'gopher://host:7070/7/find%09words%09+',
+      'text\r\n..dots\r\n.',
+    ],
+    alphabet: ['\r\n', '\n', '.', '..', '\t', '+', '70', '99999', ':', '%09', '%0d', '<', '\0', 'URL:'],
+    run(text, next) {
+      const all = bytes(text);
+      sameSpans(() => gopherTextDecoder(() => {}), text, next);
+      onlyOurErrors(() => parseGopherMenu(all));
+      onlyOurErrors(() => parseGopherAttributes(all));
+      onlyOurErrors(() => parseGopherUrl(text));
     },
   },
   arguments: {

@@ -22,6 +22,7 @@ need curl curl
 need nginx nginx-light
 need telnetd inetutils-telnetd
 need telnet telnet
+need gophernicus gophernicus
 need python3 python3
 need chromium chromium
 /usr/bin/python3 -c "import dkim, nacl" 2>/dev/null || missing+=(python3-dkim python3-nacl)
@@ -57,6 +58,20 @@ if [ ! -x .cache/interop/cyrus/usr/lib/cyrus/bin/master ]; then
   (cd "$packages" && apt-get download -qq cyrus-imapd cyrus-common)
   mkdir -p .cache/interop/cyrus
   for package in "$packages"/*.deb; do dpkg -x "$package" .cache/interop/cyrus; done
+  rm -rf "$packages"
+fi
+# INN and leafnode would start at once when they are installed, and exclude each other: they are unpacked into folders.
+if [ ! -x .cache/interop/inn/usr/lib/news/bin/nnrpd ] || [ ! -x .cache/interop/leafnode/usr/sbin/leafnode ]; then
+  sudo=""
+  [ "$(id -u)" = 0 ] || sudo="sudo"
+  echo 'unpacking: inn2 inn2-inews leafnode'
+  $sudo apt-get update -qq
+  DEBIAN_FRONTEND=noninteractive $sudo apt-get install -y -qq --no-install-recommends libcanlock3 libperl5.36 libpython3.11 perl >/dev/null
+  packages=$(mktemp -d)
+  (cd "$packages" && apt-get download -qq inn2 inn2-inews leafnode)
+  mkdir -p .cache/interop/inn .cache/interop/leafnode
+  for package in "$packages"/inn2*.deb; do dpkg -x "$package" .cache/interop/inn; done
+  dpkg -x "$packages"/leafnode*.deb .cache/interop/leafnode
   rm -rf "$packages"
 fi
 exec npx vitest run --config test/interop/vitest.config.ts "$@"

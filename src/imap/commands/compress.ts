@@ -1,5 +1,5 @@
 import type { ImapCommand } from '../command.ts';
-import { deflateLayer } from '../deflate.ts';
+import { deflateLayer } from '../../socket/deflate.ts';
 
 /** Compresses both directions from here on. @see RFC 4978 */
 export const compress = (): ImapCommand<void> => {

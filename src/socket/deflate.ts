@@ -1,14 +1,14 @@
 import type { Duplex } from 'node:stream';
 import { type DeflateRaw, type InflateRaw, constants, createDeflateRaw, createInflateRaw } from 'node:zlib';
 import { ClosedError, ProtocolError, UsageError } from '../errors.ts';
-import { DONE, type TlsInfo, type Transport } from '../socket/transport.ts';
+import { DONE, type TlsInfo, type Transport } from './transport.ts';
 
 /** Inflated bytes that wait to be read, before no more are made. */
 const HELD_BYTES = 256 * 1024;
 
 /**
  * Compression between a connection and its transport: raw DEFLATE both ways, flushed with every write. Inflating stops while its output
- * waits, so a bomb costs no more than what the reader's limits let through. @see RFC 4978
+ * waits, so a bomb costs no more than what the reader's limits let through. @see RFC 4978, RFC 8054
  */
 export function deflateLayer(inner: Transport): Transport {
   return new DeflateTransport(inner);
