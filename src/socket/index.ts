@@ -41,3 +41,16 @@ export { UnixListener, UnixSocket } from './unix.ts';
 export type { SocketFile, SocketFileOptions } from './socket-file.ts';
 export type { HostPort, SocketAddress } from './socket-address.ts';
 export { describeErrorCode, errorCode, errorNumber } from './system-error.ts';
+export { type Datagram, UdpSocket, type UdpSocketOptions } from './udp.ts';
+export {
+  type AddressInfo,
+  type AddressQuery,
+  createSocket,
+  getAddrInfo,
+  getHostByAddr,
+  getHostByName,
+  getHostName,
+  getNameInfo,
+  getServByName,
+  getServByPort,
+} from './names.ts';

@@ -75,5 +75,5 @@ export class WaitMode {
 
 function giveUp<T>(promise: Promise<T>, reason: unknown): Promise<T> {
   promise.catch(() => undefined);
-  return Promise.reject(reason as Error);
+  return Promise.reject(reason);
 }
