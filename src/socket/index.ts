@@ -18,7 +18,7 @@ export {
 export { type TimeoutOptions, type Timeouts, defaultTimeouts } from './deadlines.ts';
 export { type DialOptions, type DialTarget, dial } from './dial.ts';
 export type { Lookup, ResolvedAddress } from './happy-eyeballs.ts';
-export { type ConnectionHandler, type ListenOptions, Listener, listen } from './listener.ts';
+export { type ConnectionHandler, type ListenOptions, type Listener, listen } from './listener.ts';
 export { type AddressBlock, addressFilter } from './address-filter.ts';
 export { type Proxy, type ProxySetting, parseProxy, resolveProxies } from './proxy.ts';
 export { readGreeting } from './greeting.ts';
@@ -54,3 +54,30 @@ export {
   getServByName,
   getServByPort,
 } from './names.ts';
+export { type Concurrency, type ServeDatagramOptions, type ServeStreamOptions, serve } from './server/serve.ts';
+export { type DrainResult, StreamServer } from './server/stream-server.ts';
+export {
+  type DatagramHandler,
+  type DatagramHandlerObject,
+  type DatagramRequest,
+  DatagramServer,
+} from './server/datagram-server.ts';
+export {
+  type StreamHandler,
+  type StreamHandlerObject,
+  type StreamSettings,
+  serveInMemory,
+} from './server/serve-stream.ts';
+export { StreamClient } from './server/stream-client.ts';
+export type { HandlerModule } from './server/runners.ts';
+export type { ServerAddress } from './server/server-address.ts';
+export { type ProxyHeader, encodeProxyHeader, proxyHeaderDecoder } from './server/proxy-header.ts';
+export { type SystemdSocket, systemdSockets } from './server/systemd.ts';
+export { type Rate } from './rate.ts';
+export {
+  type LengthPrefix,
+  encodeLengthPrefix,
+  encodeNetstring,
+  lengthPrefixDecoder,
+  netstringDecoder,
+} from '../wire/framing.ts';

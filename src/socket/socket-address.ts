@@ -1,6 +1,5 @@
 import { isIP } from 'node:net';
 import { UsageError } from '../errors.ts';
-import { checkOptions } from '../wire/arguments.ts';
 import { checkHost, formatHostPort, parsePort } from './address.ts';
 
 /** One end of a TCP connection, or where a datagram came from. */
@@ -29,7 +28,6 @@ export function parseHostPort(
   }
   if (typeof address !== 'object' || address === null)
     throw new UsageError(`an address is { host, port } or 'host:port'; got ${JSON.stringify(address)}`);
-  checkOptions('address', address, ['host', 'port', 'family']);
   const { host, port } = address;
   return { host: host === undefined || host === '' ? defaultHost : checkHost(host), port: parsePort(port ?? 0) };
 }

@@ -14,7 +14,7 @@ import {
 const resolverErrors: Readonly<Record<string, number>> = { ENOTFOUND: -2, EAI_AGAIN: -3, EAI_FAIL: -4, ENODATA: -5 };
 
 const sentences: Readonly<Record<string, string>> = {
-  EADDRINUSE: 'the address is in use',
+  EADDRINUSE: 'it is in use',
   EADDRNOTAVAIL: 'this machine has no such address',
   EACCES: 'not permitted',
   EPERM: 'not permitted',
