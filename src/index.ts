@@ -83,3 +83,4 @@ export {
   telnetEnd,
 } from './telnet/index.ts';
 export type { Trace, TraceEntry } from './socket/index.ts';
+export { SyslogClient, type SyslogClientOptions, type SyslogTarget } from './syslog/index.ts';
