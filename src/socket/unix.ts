@@ -7,7 +7,8 @@ import { StreamSocket } from './stream-socket.ts';
 import { errorNumber, systemError } from './system-error.ts';
 
 /**
- * A stream socket of the Unix family. A path that begins with NUL is an abstract name (Linux): no file, and gone with its last user.
+ * A stream socket of the Unix family. A path that begins with NUL is an abstract name (Linux): no file, and gone with its last user. Node 20
+ * fills such a name up with NULs to 108 bytes, and so must a program in another language that wants to meet it.
  */
 export class UnixSocket extends StreamSocket {
   #path: string | undefined;

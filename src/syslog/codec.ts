@@ -302,9 +302,10 @@ function parse3164(text: string, receivedAt: Date): Parsed {
 }
 
 function parseTag(text: string): Parsed {
-  const tag = /^([^\s:[\]]{1,64})(?:\[([^\s\]]{1,128})\])?:(?: |$)/.exec(text);
-  if (tag === null) return { message: text };
-  return { ...defined({ appName: tag[1], procId: tag[2] }), message: text.slice(tag[0].length) };
+  // QUIRK(rsyslog): without the colon, where it forwards what came as RFC 5424, and with the mark of UTF-8.
+  const tag = /^([^\s:[\]]{1,64})(?:\[([^\s\]]{1,128})\]:?|:)(?: |$)/.exec(text);
+  const message = text.slice(tag?.[0].length ?? 0).replace(/^(?:\ufeff|ï»¿)/, '');
+  return { ...defined({ appName: tag?.[1], procId: tag?.[2] }), message };
 }
 
 function bsdTime([month, day, ...clock]: [string, string, string, string, string], receivedAt: Date): Date | undefined {

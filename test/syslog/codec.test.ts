@@ -134,6 +134,7 @@ describe('RFC 3164', () => {
     ['<34>Oct  1 02:14:15 2001:db8::1 su: text', { hostname: '2001:db8::1', appName: 'su', message: 'text' }],
     ['<34>Oct  1 02:14:15 host no tag here', { hostname: 'host', message: 'no tag here' }],
     ['<34>2026-10-11T22:14:15.003Z host su: text', { timestamp: at, hostname: 'host', appName: 'su', message: 'text' }],
+    ['<34>su[7] \ufefftext', { appName: 'su', procId: '7', message: 'text' }],
     ['<34>su: text\n', { appName: 'su', message: 'text' }],
     ['<34>just text', { message: 'just text' }],
     ['<34>', { message: '' }],
