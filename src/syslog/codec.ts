@@ -227,7 +227,11 @@ function parse5424(text: string): Parsed | undefined {
   if (data === undefined) return undefined;
   const { structuredData, end } = data;
   if (end < text.length && text[end] !== ' ') return undefined;
-  const message = text.slice(end + 1).replace(/^(?:\ufeff|ï»¿)/, '');
+  // QUIRK(rsyslog): its template of this format puts a line end behind the text, counted or not.
+  const message = text
+    .slice(end + 1)
+    .replace(/^(?:\ufeff|ï»¿)/, '')
+    .replace(/\n$/, '');
   const given = (value: string | undefined): string | undefined => (value === '-' ? undefined : value);
   return {
     ...defined({
