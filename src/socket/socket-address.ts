@@ -29,6 +29,16 @@ export function parseHostPort(
   if (typeof address !== 'object' || address === null)
     throw new UsageError(`an address is { host, port } or 'host:port'; got ${JSON.stringify(address)}`);
   const { host, port } = address;
+  // Where a datagram came from, mostly: nothing in it needs reading.
+  if (
+    typeof port === 'number' &&
+    port > 0 &&
+    port < 65_536 &&
+    Number.isInteger(port) &&
+    host !== undefined &&
+    isIP(host) > 0
+  )
+    return { host, port };
   return { host: host === undefined || host === '' ? defaultHost : checkHost(host), port: parsePort(port ?? 0) };
 }
 

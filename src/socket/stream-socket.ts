@@ -1,4 +1,4 @@
-import type { Socket } from 'node:net';
+import { type Socket, type SocketConnectOpts, connect } from 'node:net';
 import { ClosedError, UnsupportedError, UsageError } from '../errors.ts';
 import { EMPTY, encodeText } from '../wire/bytes.ts';
 import { wholeNumber } from '../wire/limits.ts';
@@ -318,7 +318,8 @@ export class StreamSocket implements AsyncDisposable {
   async #recvLater(maxBytes: number, call: CallOptions | undefined): Promise<Uint8Array> {
     for (;;) {
       this.#filling ??= this.#fill(this.#transport as StreamTransport);
-      await this.#waits.wait(this.#filling, `receiving from ${this.#peer()}`, call);
+      const waits = call !== undefined || this.#waits.seconds !== null;
+      await (waits ? this.#waits.wait(this.#filling, `receiving from ${this.#peer()}`, call) : this.#filling);
       const ready = this.#take(maxBytes);
       if (ready !== undefined) return ready;
     }
@@ -352,6 +353,16 @@ export class StreamSocket implements AsyncDisposable {
       });
     });
   }
+}
+
+/** Connects to one address, without names and without a race. The socket is its caller's from the beginning. */
+export function connectOne(where: SocketConnectOpts): { readonly socket: Socket; readonly connected: Promise<Socket> } {
+  const socket = connect({ ...where, allowHalfOpen: true });
+  const connected = new Promise<Socket>((resolve, reject) => {
+    socket.once('connect', () => resolve(socket));
+    socket.on('error', reject);
+  });
+  return { socket, connected };
 }
 
 /** Node has no shutdown(SHUT_RD): what still comes is thrown away, so that the peer's end is seen. */

@@ -1,5 +1,5 @@
-import { Socket } from 'node:net';
-import { ConnectError, PostwireError, TimeoutError, UsageError } from '../errors.ts';
+import { Socket, isIP } from 'node:net';
+import { PostwireError, TimeoutError, UsageError } from '../errors.ts';
 import { checkOptions } from '../wire/arguments.ts';
 import { defaultLimits } from '../wire/limits.ts';
 import { formatHostPort, isLoopback } from './address.ts';
@@ -7,7 +7,7 @@ import type { CallOptions } from './connection.ts';
 import { type Lookup, raceConnect } from './happy-eyeballs.ts';
 import { type HostPort, type SocketAddress, parseHostPort, socketAddress } from './socket-address.ts';
 import { StreamListener } from './stream-listener.ts';
-import { StreamSocket } from './stream-socket.ts';
+import { StreamSocket, connectOne } from './stream-socket.ts';
 import { errorNumber, systemError } from './system-error.ts';
 
 export interface TcpSocketOptions {
@@ -79,35 +79,34 @@ export class TcpSocket extends StreamSocket {
     if (this.connected) throw new UsageError('the socket is connected already', { reason: 'EISCONN' });
     if (this.#connecting) throw new UsageError('the socket is being connected', { reason: 'EALREADY' });
     if (port === 0) throw new UsageError(`port 0 of ${host} cannot be connected to`);
-    const controller = new AbortController();
     this.#connecting = true;
+    const controller = new AbortController();
+    let connected: Promise<Socket> | undefined;
     try {
-      const connected = raceConnect({
-        protocol: 'TCP',
-        host,
-        port,
-        lookup: this.#given.lookup,
-        family: this.#given.family,
-        localAddress: this.#from?.host,
-        localPort: this.#from?.port,
-        signal: controller.signal,
-        maxAttempts: defaultLimits.connectAttempts,
-      });
-      const adopted = await this.waits.wait(connected, `connecting to ${where}`, call).catch((error: unknown) => {
-        // One that comes after we gave up is not left open.
-        void connected.then((late) => late.destroy()).catch(() => undefined);
-        throw error;
-      });
-      this.#adopted(adopted);
+      connected = this.#attempt(host, port, controller.signal);
+      this.#adopted(await this.waits.wait(connected, `connecting to ${where}`, call));
     } catch (error) {
+      controller.abort();
+      // One that comes after we gave up is not left open.
+      void connected?.then((late) => late.destroy()).catch(() => undefined);
       if (error instanceof PostwireError && error.reason === 'ETIMEDOUT' && !(error instanceof TimeoutError))
         throw new TimeoutError(error.message, { reason: 'ETIMEDOUT', host, port, phase: 'connect', cause: error });
       throw systemError(`cannot connect to ${where}`, error, { host, port, phase: 'connect' });
     } finally {
       this.#connecting = false;
-      // Given up: attempts that are under way are closed.
-      controller.abort(new ConnectError('given up'));
     }
+  }
+
+  #attempt(host: string, port: number, signal: AbortSignal): Promise<Socket> {
+    const { family, lookup } = this.#given;
+    const from = this.#from === undefined ? {} : { localAddress: this.#from.host, localPort: this.#from.port };
+    if (isIP(host) !== 0 && (family === undefined || family === isIP(host))) {
+      const { socket, connected } = connectOne({ host, port, ...from });
+      signal.addEventListener('abort', () => socket.destroy(), { once: true });
+      return connected;
+    }
+    const maxAttempts = defaultLimits.connectAttempts;
+    return raceConnect({ protocol: 'TCP', host, port, lookup, family, signal, maxAttempts, ...from });
   }
 
   /** As `connect`, but never rejects: 0, or the number of the error (111 for ECONNREFUSED on Linux; `errorCode` gives the name). */

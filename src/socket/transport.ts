@@ -246,7 +246,7 @@ export class StreamTransport implements Transport {
   }
 
   destroy(reason?: Error): void {
-    this.#fail(reason ?? new ClosedError('the connection was closed'));
+    if (this.#failure === undefined) this.#fail(reason ?? new ClosedError('the connection was closed'));
     this.#stream.destroy();
   }
 

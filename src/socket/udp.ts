@@ -151,12 +151,13 @@ export class UdpSocket implements AsyncDisposable {
 
   /** The next datagram, cut to `maxBytes`. TimeoutError where it may not wait longer. */
   async recvFrom(maxBytes: number = Number.POSITIVE_INFINITY, call?: CallOptions): Promise<Datagram> {
-    await this.#ready();
+    if (this.#socket === undefined) await this.#ready();
     for (;;) {
       const datagram = this.tryRecvFrom(maxBytes);
       if (datagram !== undefined) return datagram;
       this.#waiter ??= newWaiter();
-      await this.#waits.wait(this.#waiter.promise, 'receiving a datagram', call);
+      if (call === undefined && this.#waits.seconds === null) await this.#waiter.promise;
+      else await this.#waits.wait(this.#waiter.promise, 'receiving a datagram', call);
     }
   }
 

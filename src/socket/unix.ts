@@ -1,9 +1,9 @@
-import { type Socket, connect } from 'node:net';
+import type { Socket } from 'node:net';
 import { PostwireError, UnsupportedError, UsageError } from '../errors.ts';
 import type { CallOptions } from './connection.ts';
 import { formatPeer } from './socket-address.ts';
 import { StreamListener } from './stream-listener.ts';
-import { StreamSocket } from './stream-socket.ts';
+import { StreamSocket, connectOne } from './stream-socket.ts';
 import { errorNumber, systemError } from './system-error.ts';
 
 /**
@@ -35,12 +35,8 @@ export class UnixSocket extends StreamSocket {
     if (this.connected) throw new UsageError('the socket is connected already', { reason: 'EISCONN' });
     if (this.#connecting) throw new UsageError('the socket is being connected', { reason: 'EALREADY' });
     this.#connecting = true;
-    const socket = connect({ path, allowHalfOpen: true });
+    const { socket, connected } = connectOne({ path });
     try {
-      const connected = new Promise<void>((resolve, reject) => {
-        socket.once('connect', resolve);
-        socket.on('error', reject);
-      });
       await this.waits.wait(connected, `connecting to ${shown}`, call);
       this.#path = path;
       this.adopt(socket);

@@ -36,14 +36,19 @@ export class Gate {
     if (options.ratePerPeer !== undefined) this.#buckets.set('', new TokenBucket(options.ratePerPeer));
   }
 
+  /** Where nothing goes by the peer, nothing is kept of it. */
+  get #knowsPeers(): boolean {
+    return this.#maxPerPeer !== Number.POSITIVE_INFINITY || this.#ratePerPeer !== undefined;
+  }
+
   get count(): number {
     return this.#count;
   }
 
   /** Lets a peer in, and counts it until `leave`; or says why not. Unix sockets' peers have no address and are one. */
   enter(address: string): LimitError | undefined {
-    const peer = peerKey(address);
     if (this.#count >= this.#max) return refusal(address, `there are ${this.#max} already`, 'MAX_CONNECTIONS');
+    const peer = this.#knowsPeers ? peerKey(address) : '';
     const own = this.#peers.get(peer) ?? 0;
     if (own >= this.#maxPerPeer)
       return refusal(address, `it has ${this.#maxPerPeer} already`, 'MAX_CONNECTIONS_PER_PEER');
@@ -52,14 +57,15 @@ export class Gate {
     if (this.#bucket !== undefined && !this.#bucket.take())
       return refusal(address, 'there are too many a second', 'RATE');
     this.#count++;
-    this.#peers.set(peer, own + 1);
+    if (this.#knowsPeers) this.#peers.set(peer, own + 1);
     return undefined;
   }
 
   leave(address: string): void {
+    this.#count--;
+    if (!this.#knowsPeers) return;
     const peer = peerKey(address);
     const own = this.#peers.get(peer) ?? 0;
-    this.#count--;
     if (own <= 1) this.#peers.delete(peer);
     else this.#peers.set(peer, own - 1);
   }

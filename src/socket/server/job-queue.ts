@@ -4,12 +4,13 @@ import { formatMs, timerMs } from '../deadlines.ts';
 /** Runs jobs in the order in which they come, so many at once. With a limit of 0 they wait until they are asked for one by one. */
 export class JobQueue<Job> {
   readonly #run: (job: Job) => Promise<void>;
-  readonly #running = new Set<Promise<void>>();
   readonly #takers: ((job: Job) => void)[] = [];
   #waiting: Job[] = [];
   #next = 0;
   #limit: number;
+  #running = 0;
   #onRoom: (() => void) | undefined;
+  readonly #onIdle: (() => void)[] = [];
 
   /** `run` must not reject. */
   constructor(limit: number, run: (job: Job) => Promise<void>) {
@@ -18,7 +19,7 @@ export class JobQueue<Job> {
   }
 
   get running(): number {
-    return this.#running.size;
+    return this.#running;
   }
 
   get waiting(): number {
@@ -33,7 +34,7 @@ export class JobQueue<Job> {
   add(job: Job): void {
     const taker = this.#takers.shift();
     if (taker !== undefined) taker(job);
-    else if (this.#running.size < this.#limit && this.waiting === 0) void this.run(job);
+    else if (this.#running < this.#limit && this.waiting === 0) void this.run(job);
     else {
       this.#waiting.push(job);
       this.#start();
@@ -61,20 +62,13 @@ export class JobQueue<Job> {
 
   /** Runs a job now, whatever the limit. */
   run(job: Job): Promise<void> {
-    const running = this.#run(job).finally(() => {
-      this.#running.delete(running);
-      this.#start();
-      const onRoom = this.#onRoom;
-      this.#onRoom = undefined;
-      onRoom?.();
-    });
-    this.#running.add(running);
-    return running;
+    this.#running++;
+    return this.#run(job).then(this.#onDone);
   }
 
   /** Resolves when a further job would run at once. One waits at a time. */
   async room(): Promise<void> {
-    while (this.#running.size >= this.#limit) await new Promise<void>((resolve) => (this.#onRoom = resolve));
+    while (this.#running >= this.#limit) await new Promise<void>((resolve) => (this.#onRoom = resolve));
   }
 
   /** Takes away the jobs that have not begun. */
@@ -87,11 +81,23 @@ export class JobQueue<Job> {
 
   /** Resolves when none is running, or so much later. */
   async idle(timeoutMs: number): Promise<void> {
+    if (this.#running === 0) return;
     let timer: NodeJS.Timeout | undefined;
-    const expired = new Promise<true>((resolve) => (timer = setTimeout(resolve, timerMs(timeoutMs), true)));
-    while (this.#running.size > 0) if ((await Promise.race([expired, Promise.all(this.#running)])) === true) break;
+    await new Promise<void>((resolve) => {
+      this.#onIdle.push(resolve);
+      timer = setTimeout(resolve, timerMs(timeoutMs));
+    });
     clearTimeout(timer);
   }
+
+  readonly #onDone = (): void => {
+    this.#running--;
+    this.#start();
+    const onRoom = this.#onRoom;
+    this.#onRoom = undefined;
+    onRoom?.();
+    if (this.#running === 0) for (const onIdle of this.#onIdle.splice(0)) onIdle();
+  };
 
   #shift(): Job | undefined {
     if (this.waiting === 0) return undefined;
@@ -109,7 +115,7 @@ export class JobQueue<Job> {
   }
 
   #start(): void {
-    while (this.#running.size < this.#limit) {
+    while (this.#running < this.#limit) {
       const job = this.#shift();
       if (job === undefined) return;
       void this.run(job);

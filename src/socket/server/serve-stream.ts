@@ -65,25 +65,29 @@ export async function serveStream(
   let address = peer;
   let proxy: ProxyHeader | undefined;
   stream.on('error', ignore);
-  const closing = new AbortController();
-  const close = (reason?: Error): void => {
-    closing.abort(reason);
+  let closed: Error | undefined;
+  let begun: AbortController | undefined;
+  /** Only what comes before the conversation needs one. */
+  const closing = (): AbortController => (begun ??= new AbortController());
+  const close = (reason: Error): void => {
+    closed = reason;
+    begun?.abort(reason);
     if (connection === undefined) stream.destroy();
     else connection.destroy(reason);
   };
   hooks.closers.add(close);
   try {
     if (settings.proxyProtocol === true) {
-      proxy = await readProxyHeader(stream, timeouts.greetingMs, closing.signal);
+      proxy = await readProxyHeader(stream, timeouts.greetingMs, closing().signal);
       address = proxy.source ?? peer;
     }
     if (hooks.admit !== undefined && !(await hooks.admit(address))) return;
-    closing.signal.throwIfAborted();
+    if (closed !== undefined) throw closed;
     if (stream instanceof Socket) stream.setNoDelay(true);
     const transport =
       settings.tls === undefined
         ? new StreamTransport(stream)
-        : await handshake(stream, settings.tls, timeouts.connectMs, closing);
+        : await handshake(stream, settings.tls, timeouts.connectMs, closing());
     connection = new Connection(meter(transport, settings), {
       protocol: settings.name ?? 'TCP',
       role: 'server',

@@ -42,28 +42,26 @@ export class StreamClient implements AsyncIterable<string> {
 
   /** The next line as text, without its LF or CRLF; the last one may have none. Undefined at the end. LimitError for one that is too long. */
   async readLine(call?: CallOptions): Promise<string | undefined> {
-    const line = await this.#read(this.#lineOrEnd, 'text', call);
+    const line = await this.connection.read(this.#lineOrEnd, call === undefined ? lineRead : { ...call, ...lineRead });
     return line === null ? undefined : decodeText(line);
   }
 
   /** Up to `maxBytes` bytes, as soon as there are any; none at the end. */
-  async read(maxBytes: number = Number.POSITIVE_INFINITY, call?: CallOptions): Promise<Uint8Array> {
-    if (!(maxBytes > 0)) throw new UsageError(`read takes a positive number of bytes; got ${String(maxBytes)}`);
-    const bytes = maxBytes === Number.POSITIVE_INFINITY ? bytesOrEnd : bytesOrEndUpTo(maxBytes);
-    return (await this.#read(bytes, 'body', call)) ?? EMPTY;
+  read(maxBytes: number = Number.POSITIVE_INFINITY, call?: CallOptions): Promise<Uint8Array> {
+    if (!(maxBytes > 0))
+      return Promise.reject(new UsageError(`read takes a positive number of bytes; got ${String(maxBytes)}`));
+    const bytes = maxBytes === Number.POSITIVE_INFINITY ? bytesOrNone : bytesOrNoneUpTo(maxBytes);
+    return this.connection.read(bytes, call === undefined ? bodyRead : { ...call, ...bodyRead });
   }
 
   /** The next frame, as `decode` finds it: netstringDecoder, lengthPrefixDecoder. Undefined at the end, between frames. */
   async readFrame<E>(decode: Decoder<E>, call?: CallOptions): Promise<E | undefined> {
-    const frame = await this.#read<{ readonly frame: E } | null>(
-      (queue) => {
-        const found = decode(queue);
-        if (found !== undefined) return { frame: found };
-        return queue.ended && queue.length === 0 ? null : undefined;
-      },
-      'body',
-      call,
-    );
+    const decodeOrEnd: Decoder<{ readonly frame: E } | null> = (queue) => {
+      const found = decode(queue);
+      if (found !== undefined) return { frame: found };
+      return queue.ended && queue.length === 0 ? null : undefined;
+    };
+    const frame = await this.connection.read(decodeOrEnd, call === undefined ? bodyRead : { ...call, ...bodyRead });
     return frame?.frame;
   }
 
@@ -90,25 +88,20 @@ export class StreamClient implements AsyncIterable<string> {
     for (let line = await this.readLine(); line !== undefined; line = await this.readLine()) yield line;
   }
 
-  async #read<E>(decode: Decoder<E>, shown: 'text' | 'body', call: CallOptions | undefined): Promise<E> {
-    return (
-      this.connection.tryRead(decode, shown) ?? (await this.connection.read(decode, { ...call, phase: 'idle', shown }))
-    );
-  }
-
   readonly #lineOrEnd: Decoder<Uint8Array | null> = (queue) => this.#line(queue) ?? restOrEnd(queue);
 }
 
-const bytesOrEnd: Decoder<Uint8Array | null> = restOrBytes;
+const bodyRead = { phase: 'idle', shown: 'body' } as const;
+const lineRead = { phase: 'idle', shown: 'text' } as const;
 
-function bytesOrEndUpTo(maxBytes: number): Decoder<Uint8Array | null> {
-  return (queue) => (queue.length > maxBytes ? queue.take(maxBytes) : restOrBytes(queue));
-}
+const bytesOrNone: Decoder<Uint8Array> = (queue) =>
+  queue.length > 0 ? queue.take(queue.length) : queue.ended ? EMPTY : undefined;
 
-function restOrBytes(queue: ByteQueue): Uint8Array | null | undefined {
-  return queue.length > 0 ? queue.take(queue.length) : queue.ended ? null : undefined;
+function bytesOrNoneUpTo(maxBytes: number): Decoder<Uint8Array> {
+  return (queue) => (queue.length > maxBytes ? queue.take(maxBytes) : bytesOrNone(queue));
 }
 
 function restOrEnd(queue: ByteQueue): Uint8Array | null | undefined {
-  return queue.ended ? restOrBytes(queue) : undefined;
+  if (!queue.ended) return undefined;
+  return queue.length > 0 ? queue.take(queue.length) : null;
 }
