@@ -490,7 +490,7 @@ export class Connection implements AsyncDisposable {
       clearTimeout(timer);
       this.#end({ by: 'us' });
     }
-    this.#transport.destroy();
+    this.#transport.destroy(this.#failure);
   }
 
   /** Closes at once. Pending calls reject with the reason. */

@@ -81,3 +81,5 @@ export {
   lengthPrefixDecoder,
   netstringDecoder,
 } from '../wire/framing.ts';
+export { type RunningService, SuperServer, type SuperServerOptions } from './server/super-server.ts';
+export { type SuperService, parseInetd } from './server/inetd.ts';
