@@ -1,8 +1,9 @@
 import { LimitError, ProtocolError, UsageError } from '../errors.ts';
 import type { Decoder } from './byte-queue.ts';
-import { concatBytes, encodeText, latin1 } from './bytes.ts';
+import { concatBytes, encodeText } from './bytes.ts';
 
 const COLON = 58;
+const ZERO = 48;
 const COMMA = Uint8Array.of(44);
 
 /**
@@ -10,15 +11,22 @@ const COMMA = Uint8Array.of(44);
  * LimitError, before any of it is held, when it is longer than `maxBytes`.
  */
 export function netstringDecoder(maxBytes: number): Decoder<Uint8Array> {
-  const maxDigits = String(maxBytes).length;
+  const maxDigits = String(Math.min(maxBytes, Number.MAX_SAFE_INTEGER)).length;
+  const tooLong = (): LimitError =>
+    new LimitError(`the peer sent a netstring longer than ${maxBytes} bytes`, { reason: 'FRAME_TOO_LONG' });
   return (queue) => {
-    const colon = queue.indexOf(COLON);
-    if (colon < 0 && queue.length <= maxDigits && /^(?:0|[1-9][0-9]*)?$/.test(latin1(queue.peek()))) return undefined;
-    const digits = latin1(queue.peek(Math.min(colon < 0 ? queue.length : colon, 32)));
-    if (!/^(?:0|[1-9][0-9]*)$/.test(digits)) throw new ProtocolError('the peer sent what is no netstring: no length');
-    const length = Number(digits);
-    if (colon < 0 || length > maxBytes)
-      throw new LimitError(`the peer sent a netstring longer than ${maxBytes} bytes`, { reason: 'FRAME_TOO_LONG' });
+    // Byte by byte, so that what is wrong first is what is said, however the bytes arrive.
+    let colon = 0;
+    let length = 0;
+    for (let byte = queue.at(0); byte !== COLON; byte = queue.at(++colon)) {
+      if (byte === undefined) return undefined;
+      if (byte < ZERO || byte > ZERO + 9 || (colon > 0 && length === 0))
+        throw new ProtocolError('the peer sent what is no netstring: no length');
+      if (colon >= maxDigits) throw tooLong();
+      length = length * 10 + byte - ZERO;
+    }
+    if (colon === 0) throw new ProtocolError('the peer sent what is no netstring: no length');
+    if (length > maxBytes) throw tooLong();
     if (queue.length < colon + length + 2) return undefined;
     const frame = queue.take(colon + length + 2);
     if (frame[frame.length - 1] !== COMMA[0])

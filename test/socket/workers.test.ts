@@ -117,7 +117,8 @@ describe.each([
     const server = await start();
     const { socket, file } = await connect(server);
     const stubborn = await connect(server);
-    await socket.sendAll('wait\nx\n');
+    await socket.sendAll('wait\n');
+    expect(await file.readLine()).toBe('waiting');
     await stubborn.socket.sendAll('a\n');
     expect(await stubborn.file.readLine()).toBe('A');
     const drained = server.drain({ deadlineMs: 1000 });

@@ -12,6 +12,7 @@ export async function handler(client) {
       continue;
     }
     if (line === 'wait') {
+      await client.writeLine('waiting');
       await new Promise((resolve) => client.draining.addEventListener('abort', resolve));
       await client.writeLine('drained');
       return;
