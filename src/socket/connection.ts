@@ -481,7 +481,8 @@ export class Connection implements AsyncDisposable {
   async close(graceMs = 1000): Promise<void> {
     if (this.#failure === undefined) {
       const timer = setTimeout(() => this.destroy(), graceMs);
-      this.#failure = new ClosedError('the connection was closed by this side', this.#context('command'));
+      // Without its context, which is added where somebody gets to see it: most closes nobody does.
+      this.#failure = new ClosedError('the connection was closed by this side');
       try {
         await this.#transport.end();
       } catch {

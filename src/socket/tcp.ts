@@ -17,6 +17,11 @@ export interface TcpSocketOptions {
   readonly lookup?: Lookup | undefined;
 }
 
+interface Attempt {
+  readonly connected: Promise<Socket>;
+  giveUp(): void;
+}
+
 /**
  * A TCP socket: `connect`, then `recv` and `sendAll`.
  *
@@ -80,15 +85,14 @@ export class TcpSocket extends StreamSocket {
     if (this.#connecting) throw new UsageError('the socket is being connected', { reason: 'EALREADY' });
     if (port === 0) throw new UsageError(`port 0 of ${host} cannot be connected to`);
     this.#connecting = true;
-    const controller = new AbortController();
-    let connected: Promise<Socket> | undefined;
+    let attempt: Attempt | undefined;
     try {
-      connected = this.#attempt(host, port, controller.signal);
-      this.#adopted(await this.waits.wait(connected, `connecting to ${where}`, call));
+      attempt = this.#attempt(host, port);
+      this.#adopted(await this.waits.wait(attempt.connected, `connecting to ${where}`, call));
     } catch (error) {
-      controller.abort();
+      attempt?.giveUp();
       // One that comes after we gave up is not left open.
-      void connected?.then((late) => late.destroy()).catch(() => undefined);
+      void attempt?.connected.then((late) => late.destroy()).catch(() => undefined);
       if (error instanceof PostwireError && error.reason === 'ETIMEDOUT' && !(error instanceof TimeoutError))
         throw new TimeoutError(error.message, { reason: 'ETIMEDOUT', host, port, phase: 'connect', cause: error });
       throw systemError(`cannot connect to ${where}`, error, { host, port, phase: 'connect' });
@@ -97,16 +101,20 @@ export class TcpSocket extends StreamSocket {
     }
   }
 
-  #attempt(host: string, port: number, signal: AbortSignal): Promise<Socket> {
+  #attempt(host: string, port: number): Attempt {
     const { family, lookup } = this.#given;
     const from = this.#from === undefined ? {} : { localAddress: this.#from.host, localPort: this.#from.port };
     if (isIP(host) !== 0 && (family === undefined || family === isIP(host))) {
       const { socket, connected } = connectOne({ host, port, ...from });
-      signal.addEventListener('abort', () => socket.destroy(), { once: true });
-      return connected;
+      return { connected, giveUp: () => socket.destroy() };
     }
     const maxAttempts = defaultLimits.connectAttempts;
-    return raceConnect({ protocol: 'TCP', host, port, lookup, family, signal, maxAttempts, ...from });
+    const controller = new AbortController();
+    const { signal } = controller;
+    return {
+      connected: raceConnect({ protocol: 'TCP', host, port, lookup, family, signal, maxAttempts, ...from }),
+      giveUp: () => controller.abort(),
+    };
   }
 
   /** As `connect`, but never rejects: 0, or the number of the error (111 for ECONNREFUSED on Linux; `errorCode` gives the name). */
