@@ -73,6 +73,19 @@ describe.each([
     expect(got).toBe(total);
   });
 
+  test('what a handler says last arrives, though it has left and the client is slow', async () => {
+    const server = await start({ handler: { module, name: 'parting' } });
+    for (let count = 0; count < 5; count++) {
+      const socket = keep(await TcpSocket.connect(server));
+      let got = 0;
+      for (let bytes = await socket.recv(100_000); bytes.length > 0; bytes = await socket.recv(100_000)) {
+        got += bytes.length;
+        if (got % 7 === 0) await new Promise((resolve) => setImmediate(resolve));
+      }
+      expect(got).toBe(3_000_000);
+    }
+  });
+
   test('errors come home, limits hold, STARTTLS and classes work', async () => {
     const { ca, server: certificate } = await testTls('valid');
     const errors: unknown[] = [];

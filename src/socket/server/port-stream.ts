@@ -12,18 +12,22 @@ export class PortStream extends Duplex {
   #unacknowledged = 0;
   #untaken = 0;
   #blocked: (() => void) | undefined;
+  #peerEnded = false;
+  #peerGone = false;
 
   constructor(port: MessagePort) {
     super({ allowHalfOpen: true });
     this.#port = port;
     port.on('message', (message: PortMessage) => this.#receive(message));
-    port.on('close', () => this.destroy());
+    port.on('close', () => this.#leave());
   }
 
   #receive(message: PortMessage): void {
-    if (message === 'gone') this.destroy();
-    else if (message === 'end') this.push(null);
-    else if ('taken' in message) {
+    if (message === 'gone') this.#leave();
+    else if (message === 'end') {
+      this.#peerEnded = true;
+      this.push(null);
+    } else if ('taken' in message) {
       this.#unacknowledged -= message.taken;
       if (this.#unacknowledged >= WINDOW_BYTES) return;
       const done = this.#blocked;
@@ -35,6 +39,16 @@ export class PortStream extends Duplex {
     }
   }
 
+  /** The peer is gone. What it had said to its end is read still: it may wait here, behind a slow reader. */
+  #leave(): void {
+    this.#peerGone = true;
+    const blocked = this.#blocked;
+    this.#blocked = undefined;
+    blocked?.();
+    if (!this.#peerEnded || this.readableEnded) this.destroy();
+    else this.once('end', () => this.destroy());
+  }
+
   override _read(): void {
     if (this.#untaken === 0) return;
     this.#port.postMessage({ taken: this.#untaken });
@@ -42,6 +56,10 @@ export class PortStream extends Duplex {
   }
 
   override _write(chunk: Uint8Array, _encoding: BufferEncoding, done: (error?: Error | null) => void): void {
+    if (this.#peerGone) {
+      done();
+      return;
+    }
     // A copy of its own, whose memory goes over with it.
     const data = Uint8Array.from(chunk);
     this.#unacknowledged += data.length;

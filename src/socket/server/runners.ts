@@ -1,6 +1,5 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import type { Socket } from 'node:net';
-import { pipeline } from 'node:stream';
 import { MessageChannel, Worker } from 'node:worker_threads';
 import { ClosedError, ConnectError, PostwireError, UsageError } from '../../errors.ts';
 import type { SocketAddress } from '../socket-address.ts';
@@ -61,7 +60,8 @@ abstract class HandsRunner implements Runner {
   }
 
   protected abstract hire(): Hand;
-  protected abstract give(hand: Hand, id: number, socket: Socket, peer: SocketAddress | string): void;
+  /** Resolves, at the latest soon after the handler has ended, when the server is done with the socket. */
+  protected abstract give(hand: Hand, id: number, socket: Socket, peer: SocketAddress | string): Promise<void>;
 
   /** All of them at once, so that the first connections do not wait. */
   protected hireAll(): void {
@@ -78,8 +78,12 @@ abstract class HandsRunner implements Runner {
     const done = new Promise<void>((resolve, reject) => hand.pending.set(id, { resolve, reject }));
     done.catch(() => undefined);
     await hand.ready;
-    this.give(hand, id, socket, peer);
-    await done;
+    const given = this.give(hand, id, socket, peer);
+    try {
+      await done;
+    } finally {
+      await given;
+    }
   }
 
   /** Resolves when every hand can serve; rejects with why one cannot. */
@@ -177,14 +181,28 @@ export class ThreadRunner extends HandsRunner {
     };
   }
 
-  protected give(hand: Hand, id: number, socket: Socket, peer: SocketAddress | string): void {
+  protected give(hand: Hand, id: number, socket: Socket, peer: SocketAddress | string): Promise<void> {
     const { port1, port2 } = new MessageChannel();
     const relay = new PortStream(port1);
     relay.on('error', ignore);
     socket.setNoDelay(true);
-    pipeline(socket, relay, ignore);
-    pipeline(relay, socket, ignore);
+    socket.pipe(relay);
+    relay.pipe(socket);
+    const closed = new Promise<void>((resolve) => {
+      if (socket.closed) resolve();
+      socket.once('close', () => {
+        relay.destroy();
+        resolve();
+      });
+      relay.once('close', () => {
+        // What the handler has written leaves still; a client that does not take it is not waited for.
+        const timer = setTimeout(() => socket.destroy(), END_MS);
+        socket.once('close', () => clearTimeout(timer));
+        socket.destroySoon();
+      });
+    });
     hand.send({ kind: 'serve', id, peer, port: port2 });
+    return closed;
   }
 }
 
@@ -220,8 +238,9 @@ export class ProcessRunner extends HandsRunner {
     };
   }
 
-  protected give(hand: Hand, id: number, socket: Socket, peer: SocketAddress | string): void {
+  protected give(hand: Hand, id: number, socket: Socket, peer: SocketAddress | string): Promise<void> {
     hand.send({ kind: 'serve', id, peer }, socket);
+    return Promise.resolve();
   }
 }
 

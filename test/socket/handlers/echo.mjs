@@ -33,3 +33,8 @@ export class Counter {
     await this.client.writeLine('class');
   }
 }
+
+/** Says a lot and leaves at once. */
+export async function parting(client) {
+  await client.write(new Uint8Array(3_000_000).fill(46));
+}
