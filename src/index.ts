@@ -85,3 +85,4 @@ export {
 export { NntpClient, NntpCursor, type NntpOptions, type NntpTarget } from './nntp/index.ts';
 export { type GopherItem, type GopherOptions, GopherResponse, gopher } from './gopher/index.ts';
 export type { Trace, TraceEntry } from './socket/index.ts';
+export { SyslogClient, type SyslogClientOptions, type SyslogTarget } from './syslog/index.ts';

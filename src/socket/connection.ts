@@ -184,7 +184,12 @@ export class Connection implements AsyncDisposable {
     const release = this.#guard(this.#deadline, options.signal, phase, timeoutMs);
     try {
       for (;;) {
-        const chunk = await this.#fill();
+        let chunk: Uint8Array | null;
+        try {
+          chunk = await this.#transport.read(this.#lend);
+        } catch (error) {
+          throw this.#fail(error);
+        }
         if (chunk === null) this.#queue.end();
         else this.#queue.push(chunk);
         const event = this.tryRead(decode, options.shown);
@@ -476,7 +481,8 @@ export class Connection implements AsyncDisposable {
   async close(graceMs = 1000): Promise<void> {
     if (this.#failure === undefined) {
       const timer = setTimeout(() => this.destroy(), graceMs);
-      this.#failure = new ClosedError('the connection was closed by this side', this.#context('command'));
+      // Without its context, which is added where somebody gets to see it: most closes nobody does.
+      this.#failure = new ClosedError('the connection was closed by this side');
       try {
         await this.#transport.end();
       } catch {
@@ -485,7 +491,7 @@ export class Connection implements AsyncDisposable {
       clearTimeout(timer);
       this.#end({ by: 'us' });
     }
-    this.#transport.destroy();
+    this.#transport.destroy(this.#failure);
   }
 
   /** Closes at once. Pending calls reject with the reason. */
@@ -538,14 +544,6 @@ export class Connection implements AsyncDisposable {
     return true;
   }
 
-  async #fill(): Promise<Uint8Array | null> {
-    try {
-      return await this.#transport.read(this.#lend);
-    } catch (error) {
-      throw this.#fail(error);
-    }
-  }
-
   /** Arms the deadline and the signal around a wait; both close the connection. Returns the release. */
   #guard(
     deadline: Deadline,
@@ -554,6 +552,8 @@ export class Connection implements AsyncDisposable {
     timeoutMs: number,
     moves: () => boolean = () => false,
   ): () => void {
+    // A server's wait for its client, usually: nothing to watch.
+    if (signal === undefined && timeoutMs === Number.POSITIVE_INFINITY) return ignore;
     checkCall({ signal, timeoutMs });
     if (signal?.aborted === true) this.destroy(signal.reason as Error);
     const onExpire = (): void => {
@@ -662,6 +662,8 @@ export class Connection implements AsyncDisposable {
     this.#settleClosed(reason);
   }
 }
+
+const ignore = (): void => {};
 
 /** UsageError unless the timeout is a positive number and the signal a signal. */
 export function checkCall(call: CallOptions): void {

@@ -20,6 +20,7 @@ export interface RaceOptions {
   /** 4 or 6 to use only that family. */
   readonly family?: 4 | 6 | undefined;
   readonly localAddress?: string | undefined;
+  readonly localPort?: number | undefined;
   readonly signal: AbortSignal;
   /** Tells which addresses may be connected to. */
   readonly allows?: ((address: string) => boolean) | undefined;
@@ -82,6 +83,7 @@ export async function raceConnect(options: RaceOptions): Promise<Socket> {
         host: address.address,
         port,
         ...(options.localAddress === undefined ? {} : { localAddress: options.localAddress }),
+        ...(options.localPort === undefined ? {} : { localPort: options.localPort }),
       });
       pending.add(socket);
       const onError = (error: NodeJS.ErrnoException): void => {

@@ -246,7 +246,7 @@ export class StreamTransport implements Transport {
   }
 
   destroy(reason?: Error): void {
-    this.#fail(reason ?? new ClosedError('the connection was closed'));
+    if (this.#failure === undefined) this.#fail(reason ?? new ClosedError('the connection was closed'));
     this.#stream.destroy();
   }
 
@@ -254,7 +254,7 @@ export class StreamTransport implements Transport {
     this.#fail(new ClosedError('the connection was reset'));
     const stream = this.#stream;
     // Node throws for `resetAndDestroy` of a TLS socket: that one closes without close_notify, which the peer can tell from an end.
-    if (stream instanceof Socket && !(stream instanceof TLSSocket)) stream.resetAndDestroy();
+    if (stream instanceof Socket && !(stream instanceof TLSSocket)) resetSocket(stream);
     else stream.destroy();
   }
 
@@ -327,6 +327,15 @@ export class StreamTransport implements Transport {
       this.#drain = undefined;
     }
   }
+}
+
+/**
+ * Closes with a reset. One that was ended is closed plainly: libuv refuses to reset what is being shut down, and Node then never closes its
+ * handle, over which the process spins for ever when it exits (seen with Node 20.20).
+ */
+export function resetSocket(socket: Socket): void {
+  if (socket.writableEnded) socket.destroy();
+  else socket.resetAndDestroy();
 }
 
 const ignore = (): void => {};

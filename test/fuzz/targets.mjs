@@ -42,6 +42,10 @@ import {
 import { Wildmat } from '../../dist/nntp/codec/wildmat.js';
 import { parseNewsUrl } from '../../dist/nntp/urls.js';
 import { parseEhlo, parsePath, smtpCommandDecoder } from '../../dist/smtp/codec.js';
+import { proxyHeaderDecoder } from '../../dist/socket/server/proxy-header.js';
+import { parseInetd } from '../../dist/socket/server/inetd.js';
+import { encodeSyslog, parseSyslog, syslogFrameDecoder } from '../../dist/syslog/codec.js';
+import { lengthPrefixDecoder, netstringDecoder } from '../../dist/wire/framing.js';
 import { encodeTelnetData, telnetDecoder } from '../../dist/telnet/codec.js';
 import { OptionEngine } from '../../dist/telnet/options.js';
 import { commandLine } from '../../dist/wire/arguments.js';
@@ -66,6 +70,15 @@ function decodeAll(decode, chunks) {
   }
   return JSON.stringify(events);
 }
+
+/** Frames come in memory of whichever kind: only their bytes count. */
+const asText = (make) => () => {
+  const decode = make();
+  return (queue) => {
+    const frame = decode(queue);
+    return frame === undefined ? undefined : Buffer.from(frame).toString('latin1');
+  };
+};
 
 /** The same events whole and cut at random places. */
 function sameAtAnySplit(make, text, next) {
@@ -667,6 +680,63 @@ export const targets = {
       onlyOurErrors(() => parseGopherMenu(all));
       onlyOurErrors(() => parseGopherAttributes(all));
       onlyOurErrors(() => parseGopherUrl(text));
+    },
+  },
+  frames: {
+    seeds: [
+      '5:hello,0:,',
+      '\0\x05hello',
+      'PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n',
+      'PROXY UNKNOWN\r\n',
+      '\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0cabcdefghijkl',
+      '\r\n\r\n\0\r\nQUIT\n\x20\0\0\0',
+    ],
+    alphabet: [':', ',', '\0', '\xff', '9', 'PROXY ', 'TCP6 ', '::1 ', '\r\n', '\x21', '\x31', '65536'],
+    run(text, next) {
+      for (const make of [
+        () => netstringDecoder(1000),
+        () => lengthPrefixDecoder({ bytes: 2 }, 1000),
+        () => lengthPrefixDecoder({ bytes: 4, littleEndian: true }, 1000),
+      ])
+        sameAtAnySplit(asText(make), text, next);
+      // A second one behind the first is the protocol's own matter.
+      sameAtAnySplit(
+        () => {
+          let done = false;
+          return (queue) => {
+            const header = done ? undefined : proxyHeaderDecoder(queue);
+            done ||= header !== undefined;
+            return header;
+          };
+        },
+        text,
+        next,
+      );
+      onlyOurErrors(() => parseInetd(text));
+    },
+  },
+  syslog: {
+    seeds: [
+      '<34>1 2026-10-11T22:14:15.003Z host su 12 ID47 [a@1 b="c\\"d"] text',
+      '<34>Oct 11 22:14:15 host su[12]: text',
+      '12 <34>1 - - - -<34>x\n<1>y\0',
+      '<191>2026-10-11T22:14:15+02:00 host su: text',
+    ],
+    alphabet: ['<', '>', '1 ', ' - ', '[', ']', '"', '\\', '=', '@', ':', '\n', '\0', '\xef\xbb\xbf', 'Oct 11 ', '9'],
+    run(text, next) {
+      sameAtAnySplit(
+        asText(() => syslogFrameDecoder(1000)),
+        text,
+        next,
+      );
+      const read = parseSyslog(bytes(text));
+      if (read.format === 'rfc5424') {
+        // What others put into a field we may not.
+        const again = onlyOurErrors(() => parseSyslog(encodeSyslog(read)));
+        if (again === undefined) return;
+        if (again.message !== read.message || again.format !== 'rfc5424')
+          throw new Error(`${JSON.stringify(read)} is read back as ${JSON.stringify(again)}`);
+      }
     },
   },
   arguments: {

@@ -24,6 +24,9 @@ need telnetd inetutils-telnetd
 need telnet telnet
 need gophernicus gophernicus
 need python3 python3
+need rsyslogd rsyslog
+[ -e /usr/lib/$(uname -m)-linux-gnu/rsyslog/lmnsd_ossl.so ] || missing+=(rsyslog-openssl)
+need logger bsdutils
 need chromium chromium
 /usr/bin/python3 -c "import dkim, nacl" 2>/dev/null || missing+=(python3-dkim python3-nacl)
 perl -MNet::SSLeay -e1 2>/dev/null || missing+=(libnet-ssleay-perl)
