@@ -18,7 +18,7 @@ export {
 export { type TimeoutOptions, type Timeouts, defaultTimeouts } from './deadlines.ts';
 export { type DialOptions, type DialTarget, dial } from './dial.ts';
 export type { Lookup, ResolvedAddress } from './happy-eyeballs.ts';
-export { type ConnectionHandler, type ListenOptions, Listener, listen } from './listener.ts';
+export { type ConnectionHandler, type ListenOptions, type Listener, listen } from './listener.ts';
 export { type AddressBlock, addressFilter } from './address-filter.ts';
 export { type Proxy, type ProxySetting, parseProxy, resolveProxies } from './proxy.ts';
 export { readGreeting } from './greeting.ts';
