@@ -1,10 +1,15 @@
 import { createHash } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { HttpClient } from '../../src/http/index.ts';
+import { gzipSync } from 'node:zlib';
+import { HttpClient, type HttpClientOptions } from '../../src/http/index.ts';
+import { type FakeHttp, type FakeHttpOptions, fakeHttp } from '../../src/testing/index.ts';
+import { serveFile } from '../../src/testing/http-messages.ts';
 
 /** A server under test: it serves what the suite asks for. */
 export interface HttpServerUnderTest {
   readonly url: string;
+  /** How the client gets there. */
+  readonly options?: HttpClientOptions | undefined;
   close(): Promise<void>;
 }
 
@@ -13,6 +18,24 @@ export const largeFile: Buffer = Buffer.from(
   Array.from({ length: 200_000 }, (_, index) => `line ${index}\r\n`).join(''),
 );
 export const sha1 = (bytes: Uint8Array): string => createHash('sha1').update(bytes).digest('hex');
+
+/** The fake, serving what the suite asks for. */
+export const fakeForSuite = (options: FakeHttpOptions = {}): Promise<FakeHttp> =>
+  fakeHttp({
+    ...options,
+    routes: {
+      '/hello': 'hello',
+      '/large': (request) => serveFile({ bytes: largeFile, etag: '"1"' }, request),
+      '/chunked': () => ({ body: words() }),
+      '/gzip': { headers: { 'Content-Encoding': 'gzip' }, body: gzipSync('hello') },
+      '/redirect': { status: 302, headers: { Location: '/hello' } },
+      '/echo': (request) => ({ body: request.body }),
+    },
+  });
+
+async function* words(): AsyncIterable<Uint8Array> {
+  for (const word of ['one ', 'two ', 'three']) yield Buffer.from(word);
+}
 
 /**
  * What every HTTP server must do with our client. It serves `/hello` ('hello'), `/large` (`largeFile`), `/chunked` ('one two three', chunked),
@@ -29,7 +52,7 @@ export function httpClientSuite(
     let client: HttpClient;
     beforeAll(async () => {
       server = await start();
-      client = await HttpClient.connect(server.url);
+      client = await HttpClient.connect(server.url, server.options);
     }, 60_000);
     afterAll(async () => {
       await client.close();
@@ -42,7 +65,7 @@ export function httpClientSuite(
     });
 
     test('one connection serves many requests', async () => {
-      const single = new HttpClient({ baseUrl: server.url, maxConnections: 1 });
+      const single = new HttpClient({ ...server.options, baseUrl: server.url, maxConnections: 1 });
       const texts = await Promise.all(Array.from({ length: 20 }, async () => (await single.get('/hello')).text()));
       expect(new Set(texts)).toEqual(new Set(['hello']));
       expect(single.connectionCount).toBe(1);
