@@ -3,11 +3,13 @@ import { type Connection, checkCall } from '../socket/connection.ts';
 import { resolveTimeouts } from '../socket/deadlines.ts';
 import { type DialOptions, dial, dialOptionNames } from '../socket/dial.ts';
 import type { TlsOptions } from '../socket/tls.ts';
+import { randomHex } from '../mime/random.ts';
 import { Secret } from '../wire/arguments.ts';
 import { type Proxy, resolveProxies } from '../socket/proxy.ts';
 import { type Limits, resolveLimits } from '../wire/limits.ts';
 import { type HttpAuth, HttpLogins } from './auth.ts';
 import { encodeRequestHead } from './codec.ts';
+import { type CacheableRequest, HttpCache } from './cache.ts';
 import { type CookieStore, cookieField, newCookieStore, storeCookies } from './cookies.ts';
 import { acceptEncoding, decompress, readCodings } from './decompress.ts';
 import { type WireAnswer, type WireRequest, diedUnanswered, exchange } from './exchange.ts';
@@ -63,6 +65,7 @@ export class HttpClient implements AsyncDisposable {
   readonly #pool: HttpPool;
   readonly #logins: HttpLogins;
   readonly #interceptors: readonly HttpInterceptor[];
+  readonly #cache: HttpCache | undefined;
   readonly #netrc: boolean | string;
   readonly #plainRequests = new WeakMap<HttpAddress, WireRequest>();
   readonly #closing = new AbortController();
@@ -93,6 +96,7 @@ export class HttpClient implements AsyncDisposable {
     });
     this.#logins = new HttpLogins(options.allowInsecureAuth ?? false);
     this.#interceptors = options.interceptors ?? [];
+    this.#cache = options.cache === true ? new HttpCache() : options.cache === false ? undefined : options.cache;
     this.#netrc = options.netrc ?? false;
     if (options.cookies === true) this.#cookies = newCookieStore();
     else if (typeof options.cookies === 'object') this.#cookies = options.cookies;
@@ -253,15 +257,52 @@ export class HttpClient implements AsyncDisposable {
   }
 
   #intercepted(hop: Hop, call: Call): Promise<HttpResponse> {
-    if (this.#interceptors.length === 0) return this.#send(hop, call);
+    if (this.#interceptors.length === 0) return this.#cached(hop, call);
     let next = (request: HttpRequest): Promise<HttpResponse> =>
-      this.#send({ ...request, address: readAddress(request.url) }, call);
+      this.#cached({ ...request, address: readAddress(request.url) }, call);
     for (const interceptor of [...this.#interceptors].reverse()) {
       const inner = next;
       next = (request) => interceptor(request, inner);
     }
     const { method, address, headers, body } = hop;
     return next({ method, url: address.url, headers: new HttpFields(headers), body });
+  }
+
+  #cached(hop: Hop, call: Call): Promise<HttpResponse> {
+    return this.#cache === undefined ? this.#send(hop, call) : this.#throughCache(this.#cache, hop, call);
+  }
+
+  async #throughCache(cache: HttpCache, hop: Hop, call: Call): Promise<HttpResponse> {
+    const { address, method } = hop;
+    const { settings, options } = call;
+    const login = call.loginOrigin === address.origin && call.login !== undefined;
+    // The cache need not know who, only that it is not for everybody; what varies by it matches nothing.
+    const headers = this.#wireHeaders(address, hop.headers, settings, login ? `for ${randomHex(8)}` : undefined);
+    const cookies = await this.#cookies;
+    const cookie = cookies === undefined ? undefined : await cookieField(cookies, address);
+    if (cookie !== undefined) headers.setDefault('Cookie', cookie);
+    const request: CacheableRequest = {
+      method,
+      url: address.url,
+      headers,
+      form: settings.decompress ? 'decoded' : 'raw',
+      reply: (head, body) =>
+        new HttpResponse({
+          head,
+          method,
+          url: address.url,
+          redirects: call.redirects,
+          body: watched(body, { ...options, minBytesPerSecond: undefined }),
+          trailers: () => undefined,
+          maxBytes: this.#limits.messageBytes,
+        }),
+    };
+    return cache.answer(request, (conditions) =>
+      this.#send(
+        { ...hop, headers: conditions === undefined ? hop.headers : new HttpFields(hop.headers).addAll(conditions) },
+        call,
+      ),
+    );
   }
 
   /** One hop with its retries. */

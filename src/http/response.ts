@@ -34,6 +34,11 @@ export class HttpResponse implements AsyncDisposable {
     this.headers = parts.head.headers;
   }
 
+  /** This response with its body replaced. */
+  withBody(body: ByteStream): HttpResponse {
+    return new HttpResponse({ ...this.#parts, body });
+  }
+
   /** True for 200 to 299. */
   get ok(): boolean {
     return this.status >= 200 && this.status < 300;
