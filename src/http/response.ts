@@ -2,6 +2,7 @@ import { ProtocolError, ReplyError, messageOf } from '../errors.ts';
 import { decodeCharset } from '../mime/charset.ts';
 import { parseParameterized } from '../mime/parameters.ts';
 import type { ByteStream } from '../wire/byte-stream.ts';
+import { type HttpRange, readRanges } from './byte-ranges.ts';
 import type { HttpResponseHead } from './codec.ts';
 import type { HttpFields } from './fields.ts';
 
@@ -72,6 +73,14 @@ export class HttpResponse implements AsyncDisposable {
   /** The body, decompressed, with back-pressure: iterate it, or take its chunks on loan by `forEach`. */
   stream(): ByteStream {
     return this.#parts.body;
+  }
+
+  /**
+   * The ranges of the file that came, in their order: of a request for several, `Range: bytes=0-99,500-599`, as of one for one; all of it
+   * from a server that does not do ranges. Each is read before the next is asked for. @see RFC 9110 section 14.6
+   */
+  ranges(): AsyncGenerator<HttpRange, void> {
+    return readRanges(this.status, this.headers, this.#parts.body);
   }
 
   /** All of the body. LimitError over `maxBytes` (default: `limits.messageBytes`), and the connection is closed. */

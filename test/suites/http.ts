@@ -122,6 +122,18 @@ export function httpClientSuite(
       expect([response.status, Buffer.from(await response.bytes())]).toEqual([206, largeFile.subarray(7, 21)]);
     });
 
+    test('several ranges, or all of it', async () => {
+      const response = await client.get('/large', { headers: { Range: 'bytes=0-9,1000-70000,-5' } });
+      let count = 0;
+      for await (const { range, totalBytes, stream } of response.ranges()) {
+        expect(totalBytes ?? largeFile.length).toBe(largeFile.length);
+        expect(sha1(await stream.bytes())).toBe(sha1(largeFile.subarray(range.start, range.end)));
+        count++;
+      }
+      expect(count).toBe(response.status === 206 ? 3 : 1);
+      expect(await (await client.get('/hello')).text()).toBe('hello');
+    });
+
     test('a body given up leaves the client usable', async () => {
       for (let turn = 0; turn < 3; turn++) {
         const response = await client.get('/large');
