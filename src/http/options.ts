@@ -52,6 +52,11 @@ export interface HttpClientOptions extends DialOptions, SharedOptions {
   readonly tls?: TlsOptions | undefined;
   /** True for a jar of the client's own; or one of yours. */
   readonly cookies?: boolean | CookieStore | undefined;
+  /**
+   * HTTP/2 over https: 'auto' where the server chooses it, true to have nothing else. One connection for each origin then carries all its
+   * requests. Default false.
+   */
+  readonly http2?: boolean | 'auto' | undefined;
   /** Keep responses in memory by the rules of RFC 9111: true for a cache of the client's own, or one to be shared. Default: none. */
   readonly cache?: boolean | HttpCache | undefined;
   /** For each origin. Default 64. */
@@ -96,6 +101,7 @@ const clientNames = [
   'tls',
   'cookies',
   'cache',
+  'http2',
   'maxConnections',
   'keepIdleMs',
   'interceptors',
@@ -163,7 +169,9 @@ export function readClientOptions(options: HttpClientOptions): SharedSettings & 
     if (value !== undefined && wholeNumber(name, value) === 0 && name === 'maxConnections')
       throw new UsageError('maxConnections must be 1 or more');
   }
-  const { cache } = options;
+  const { cache, http2 } = options;
+  if (http2 !== undefined && typeof http2 !== 'boolean' && http2 !== 'auto')
+    throw new UsageError(`http2 must be true, false or 'auto'; got ${JSON.stringify(http2)}`);
   if (cache !== undefined && typeof cache !== 'boolean' && !(cache instanceof HttpCache))
     throw new UsageError('cache must be true, false or an HttpCache');
   return {
