@@ -142,7 +142,7 @@ export class HttpCache {
     // A new response to the same request takes the place of the old one, or says that it may not be kept.
     const old = this.#find(request);
     if (old !== undefined && response.status < 500) this.#remove(request, old);
-    if (!policy.storable() || !worth || vary.includes('*')) return response;
+    if (!policy.storable() || !worth || !response.delimited || vary.includes('*')) return response;
     const headBytes = encodeText(response.headers.format()).length + request.url.length;
     const keep = (body: Uint8Array): void => {
       const variant = new Map(vary.map((name) => [name, request.headers.get(name)]));

@@ -307,6 +307,7 @@ export class HttpClient implements AsyncDisposable {
           redirects: call.redirects,
           body: watched(body, { ...options, minBytesPerSecond: undefined }),
           trailers: () => undefined,
+          delimited: true,
           maxBytes: this.#limits.messageBytes,
         }),
     };
@@ -503,6 +504,7 @@ export class HttpClient implements AsyncDisposable {
       redirects: call.redirects,
       body,
       trailers: wire.trailers,
+      delimited: wire.delimited,
       maxBytes: this.#limits.messageBytes,
     });
   }

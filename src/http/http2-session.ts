@@ -311,6 +311,7 @@ class StreamExchange {
     return {
       stream: new ByteStream({ [Symbol.asyncIterator]: () => iterator }, sizeBytes),
       trailers: () => this.#trailers,
+      delimited: true,
     };
   }
 

@@ -13,6 +13,7 @@ export interface ResponseParts {
   readonly redirects: readonly string[];
   readonly body: ByteStream;
   readonly trailers: () => HttpFields | undefined;
+  readonly delimited: boolean;
   /** What `bytes`, `text` and `json` hold at most. */
   readonly maxBytes: number;
 }
@@ -68,6 +69,14 @@ export class HttpResponse implements AsyncDisposable {
   /** Bytes of the body as it crosses the wire, where the server said. */
   get sizeBytes(): number | undefined {
     return this.#parts.body.sizeBytes;
+  }
+
+  /**
+   * False where the body ends with the connection, and with nothing else: then nobody can tell all of it from a part. Over TLS neither: Node
+   * reports the end of a TCP connection and a close_notify alike (RFC 8446 section 6.1). A reset is an error in any case.
+   */
+  get delimited(): boolean {
+    return this.#parts.delimited;
   }
 
   /** The body, decompressed, with back-pressure: iterate it, or take its chunks on loan by `forEach`. */

@@ -386,3 +386,18 @@ test.runIf(zstdCompress === undefined)(
     expect(server.requests[0]?.headers.get('accept-encoding')).toBe('gzip, deflate, br');
   },
 );
+
+test('TLS-13: a body that ends with the connection says so; one that ends short of its length is an error', async () => {
+  const server = await fake({
+    tls: 'implicit',
+    routes: { '/a': 'whole', '/chunks': { body: 'whole', chunked: true } },
+  });
+  const client = clientOf({ baseUrl: server.url, tls: { ca: server.ca } });
+  for (const path of ['/a', '/chunks']) expect((await client.get(path)).delimited).toBe(true);
+  const head = 'HTTP/1.1 200 OK\r\n\r\n';
+  server.on('GET').once().raw(`${head}part`).close();
+  const ended = await client.get('/a');
+  expect([ended.delimited, await ended.text()]).toEqual([false, 'part']);
+  server.on('GET').once().raw('HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\npart').close();
+  await expect(client.get('/a').then((response) => response.text())).rejects.toMatchObject({ code: 'CLOSED' });
+});
