@@ -58,6 +58,8 @@ export class HttpCache {
   /** Forms of a URL, by it; the one used last is last. */
   readonly #entries = new Map<string, Entry[]>();
   #sizeBytes = 0;
+  /** How often something was invalidated. */
+  #changes = 0;
 
   constructor(options: HttpCacheOptions = {}) {
     checkOptions('cache', options, ['maxBytes', 'maxEntryBytes', 'shared']);
@@ -89,6 +91,7 @@ export class HttpCache {
     }
     if (conditions.some((name) => request.headers.has(name))) return send(undefined);
     const asked = asRequest(request);
+    const changes = this.#changes;
     const entry = this.#find(request);
     if (entry?.policy.satisfiesWithoutRevalidation(asked) === true) return replay(entry, request);
     if (/(?:^|[ ,])only-if-cached(?:$|[ ,])/i.test(request.headers.get('cache-control') ?? ''))
@@ -96,10 +99,17 @@ export class HttpCache {
         { status: 504, reason: 'Not in the cache', minor: 1, headers: new HttpFields() },
         ByteStream.of([]),
       );
-    return entry === undefined ? this.#store(request, await send(undefined)) : this.#revalidate(request, entry, send);
+    return entry === undefined
+      ? this.#store(request, await send(undefined), changes)
+      : this.#revalidate(request, entry, send, changes);
   }
 
-  async #revalidate(request: CacheableRequest, entry: Entry, send: SendUncached): Promise<HttpResponse> {
+  async #revalidate(
+    request: CacheableRequest,
+    entry: Entry,
+    send: SendUncached,
+    changes: number,
+  ): Promise<HttpResponse> {
     const asked = asRequest(request);
     const validators = new HttpFields();
     const told = entry.policy.revalidationHeaders(asked);
@@ -110,7 +120,7 @@ export class HttpCache {
     }
     const response = await send(validators.count === 0 ? undefined : validators);
     const { policy, modified, matches } = entry.policy.revalidatedPolicy(asked, asResponse(response));
-    if (modified) return this.#store(request, response);
+    if (modified) return this.#store(request, response, changes);
     await response.dispose();
     if (matches) {
       entry.policy = policy;
@@ -118,7 +128,7 @@ export class HttpCache {
     }
     // It says "not modified" of something else than what is here.
     this.#remove(request, entry);
-    return this.#store(request, await send(undefined));
+    return this.#store(request, await send(undefined), changes);
   }
 
   /** The form of it that the request's own fields select, and it is now the one used last. */
@@ -134,8 +144,8 @@ export class HttpCache {
     return found;
   }
 
-  /** The response, which is stored once it has been read to its end, if it may be. */
-  #store(request: CacheableRequest, response: HttpResponse): HttpResponse {
+  /** The response, which is stored once it has been read to its end, if it may be, and nothing has changed since it was asked for. */
+  #store(request: CacheableRequest, response: HttpResponse, changes: number): HttpResponse {
     const policy = new CachePolicy(asRequest(request), asResponse(response), { shared: this.#shared });
     const vary = response.headers.tokens('vary');
     const worth = policy.timeToLive() > 0 || response.headers.has('etag') || response.headers.has('last-modified');
@@ -145,6 +155,7 @@ export class HttpCache {
     if (!policy.storable() || !worth || !response.delimited || vary.includes('*')) return response;
     const headBytes = encodeText(response.headers.format()).length + request.url.length;
     const keep = (body: Uint8Array): void => {
+      if (changes !== this.#changes) return;
       const variant = new Map(vary.map((name) => [name, request.headers.get(name)]));
       const { status, statusText: reason } = response;
       const entry = { policy, status, reason, body, variant, sizeBytes: body.length + headBytes };
@@ -176,6 +187,7 @@ export class HttpCache {
 
   /** What was changed by another request is not what is stored, nor are the places that the answer names. @see RFC 9111 section 4.4 */
   #invalidate(request: CacheableRequest, response: HttpResponse): void {
+    this.#changes++;
     const places = [request.url];
     for (const name of ['location', 'content-location']) {
       const value = response.headers.get(name);

@@ -50,7 +50,8 @@ export async function open(url: string | URL, options: OpenOptions = {}): Promis
       : setTimeout(
           () => deadline.abort(new TimeoutError(`the URL took longer than ${timeoutMs} ms`, { phase: 'total' })),
           Math.min(timeoutMs, 2 ** 31 - 1),
-        );
+          // What is waited for keeps the process alive.
+        ).unref();
   const signals = [...(options.signal === undefined ? [] : [options.signal]), deadline.signal];
   const signal = timer === undefined ? options.signal : AbortSignal.any(signals);
   try {

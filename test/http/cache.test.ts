@@ -205,6 +205,12 @@ test('RFC 9111 section 4.4: a change by POST forgets the place, and what Locatio
   expect(await get()).toBe('body 2');
   await (await client.post('/other')).text();
   expect(await get()).toBe('body 3');
+  await (await client.post('/')).text();
+  // Asked for before the change, and read behind it: it is of before.
+  const early = await client.get('/');
+  await (await client.post('/')).text();
+  expect(await early.text()).toBe('body 4');
+  expect(await get()).toBe('body 5');
 });
 
 test('RFC 5861: stale-if-error: an old answer for a server that fails', async () => {
