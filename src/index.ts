@@ -84,5 +84,6 @@ export {
 } from './telnet/index.ts';
 export { NntpClient, NntpCursor, type NntpOptions, type NntpTarget } from './nntp/index.ts';
 export { type GopherItem, type GopherOptions, GopherResponse, gopher } from './gopher/index.ts';
+export { type OpenOptions, OpenedUrl, type UrlOpener, open } from './open/index.ts';
 export type { Trace, TraceEntry } from './socket/index.ts';
 export { SyslogClient, type SyslogClientOptions, type SyslogTarget } from './syslog/index.ts';

@@ -1,3 +1,6 @@
+import { randomBytes } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { open as openFile, rename, rm } from 'node:fs/promises';
 import { basename } from 'node:path';
 import type { Command } from 'commander';
 import { UsageError, escapeControls } from '../errors.ts';
@@ -10,6 +13,8 @@ import {
   download,
 } from '../http/index.ts';
 import { safeFileName } from '../mime/index.ts';
+import { open } from '../open/index.ts';
+import type { ByteStream } from '../wire/byte-stream.ts';
 import { reportFailure, say } from './output.ts';
 import { progressBar } from './progress.ts';
 import { checkNoSecret, promptSecret, readSecretFile } from './secrets.ts';
@@ -42,8 +47,8 @@ const collect = (value: string, before: readonly string[]): readonly string[] =>
 export function addGetCommand(program: Command): void {
   program
     .command('get')
-    .description('fetch a URL by HTTP')
-    .argument('<url>', 'http:// or https://')
+    .description('fetch a URL: by HTTP, FTP, POP3, IMAP, NNTP, Gopher, or a file')
+    .argument('<url>', 'http://, https://, ftp://, imaps:// …')
     .option('-o, --output <file>', 'write to this file, which appears when it is whole')
     .option('-O, --remote-name', 'write to a file named as in the URL')
     .option('-c, --continue', 'go on with a download that broke off; with -o or -O')
@@ -75,6 +80,7 @@ async function get(url: string, flags: GetFlags): Promise<void> {
   checkNoSecret(url);
   const file = flags.output ?? (flags.remoteName === true ? remoteName(url) : undefined);
   if (flags.continue === true && file === undefined) throw new UsageError('-c needs a file: use -o or -O');
+  if (!/^https?:/i.test(url)) return getOther(url, file, flags);
   const client = new HttpClient(clientOptions(flags));
   try {
     const options = await requestOptions(flags);
@@ -102,6 +108,65 @@ async function get(url: string, flags: GetFlags): Promise<void> {
   }
 }
 
+/** By what the URL's scheme says. */
+async function getOther(url: string, file: string | undefined, flags: GetFlags): Promise<void> {
+  const { continue: resume, data, form, method, include, netrc, retries, header } = flags;
+  if (
+    data !== undefined ||
+    method !== undefined ||
+    form.length > 0 ||
+    header.length > 0 ||
+    retries !== undefined ||
+    [resume, include, netrc].includes(true)
+  )
+    throw new UsageError('-c, -d, -F, -H, -i, -X, --netrc and --retries are for HTTP');
+  const { user, proxy, ca, trace } = flags;
+  const bar = file === undefined ? undefined : progressBar(basename(file));
+  try {
+    await using opened = await open(url, {
+      proxy: proxy ?? 'environment',
+      allowInsecureAuth: flags.allowInsecureAuth,
+      timeoutMs: milliseconds(flags),
+      ...(user === undefined ? {} : { user, password: await password(user, flags) }),
+      ...(ca === undefined ? {} : { tls: { ca: readText(ca, '--ca') } }),
+      ...(trace === true ? { trace: process.stderr } : {}),
+      ...(bar === undefined ? {} : { onProgress: (progress) => bar.update(progress) }),
+    });
+    if (file === undefined) return await toStdout(opened);
+    const bytes = await saveBeside(opened, file, flags.force === true);
+    bar?.stop();
+    say(`${file}: ${bytes} bytes`);
+  } finally {
+    bar?.stop();
+  }
+}
+
+/** The file appears when it is whole. */
+async function saveBeside(stream: ByteStream, file: string, overwrite: boolean): Promise<number> {
+  if (!overwrite && existsSync(file)) throw new UsageError(`${file} exists; -f replaces it`);
+  const part = `${file}.${randomBytes(6).toString('hex')}.part`;
+  try {
+    let bytes = 0;
+    await using handle = await openFile(part, 'wx');
+    await stream.forEach(async (chunk) => {
+      await handle.writeFile(chunk);
+      bytes += chunk.length;
+    });
+    await handle.close();
+    await rename(part, file);
+    return bytes;
+  } catch (error) {
+    await rm(part, { force: true });
+    throw error;
+  }
+}
+
+async function toStdout(stream: AsyncIterable<Uint8Array>): Promise<void> {
+  for await (const chunk of stream) {
+    if (!process.stdout.write(chunk)) await new Promise((resume) => process.stdout.once('drain', resume));
+  }
+}
+
 /** Status other than 2xx is an error, when the answer has been printed. */
 async function print(response: HttpResponse, include: boolean): Promise<void> {
   if (include) {
@@ -109,9 +174,7 @@ async function print(response: HttpResponse, include: boolean): Promise<void> {
     for (const [name, value] of response.headers) process.stdout.write(`${name}: ${escapeControls(value)}\n`);
     process.stdout.write('\n');
   }
-  for await (const chunk of response.stream()) {
-    if (!process.stdout.write(chunk)) await new Promise((resume) => process.stdout.once('drain', resume));
-  }
+  await toStdout(response.stream());
   if (!response.ok) await response.expectOk();
 }
 
@@ -128,9 +191,6 @@ function clientOptions(flags: GetFlags): HttpClientOptions {
 }
 
 async function requestOptions(flags: GetFlags): Promise<HttpRequestOptions> {
-  const seconds = flags.timeout === undefined ? undefined : Number(flags.timeout);
-  if (seconds !== undefined && !(seconds > 0))
-    throw new UsageError(`--timeout must be a number of seconds; got ${flags.timeout ?? ''}`);
   const headers = flags.header.map((field): [string, string] => {
     const colon = field.indexOf(':');
     if (colon < 1) throw new UsageError(`-H needs 'Name: value'; got ${JSON.stringify(field)}`);
@@ -145,9 +205,15 @@ async function requestOptions(flags: GetFlags): Promise<HttpRequestOptions> {
     method: flags.method,
     body: data === undefined ? undefined : data.startsWith('@') ? { file: data.slice(1) } : data,
     multipart: form.length === 0 ? undefined : form.map(formPart),
-    timeoutMs: seconds === undefined ? undefined : seconds * 1000,
+    timeoutMs: milliseconds(flags),
     auth: user === undefined ? undefined : { user, password: await password(user, flags) },
   };
+}
+
+function milliseconds({ timeout }: GetFlags): number | undefined {
+  if (timeout === undefined) return undefined;
+  if (!(Number(timeout) > 0)) throw new UsageError(`--timeout must be a number of seconds; got ${timeout}`);
+  return Number(timeout) * 1000;
 }
 
 async function password(user: string, flags: GetFlags): Promise<string> {

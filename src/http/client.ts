@@ -3,13 +3,18 @@ import { type Connection, checkCall } from '../socket/connection.ts';
 import { resolveTimeouts } from '../socket/deadlines.ts';
 import { type DialOptions, dial, dialOptionNames } from '../socket/dial.ts';
 import type { TlsOptions } from '../socket/tls.ts';
+import { randomHex } from '../mime/random.ts';
 import { Secret } from '../wire/arguments.ts';
 import { type Proxy, resolveProxies } from '../socket/proxy.ts';
 import { type Limits, resolveLimits } from '../wire/limits.ts';
 import { type HttpAuth, HttpLogins } from './auth.ts';
-import { encodeRequestHead } from './codec.ts';
+import { type HttpResponseHead, encodeRequestHead } from './codec.ts';
+import { type CacheableRequest, HttpCache } from './cache.ts';
 import { type CookieStore, cookieField, newCookieStore, storeCookies } from './cookies.ts';
 import { acceptEncoding, decompress, readCodings } from './decompress.ts';
+import { Http2Pool } from './http2-pool.ts';
+import type { Http2Answer } from './http2-session.ts';
+import { RefusedStream } from './refused-stream.ts';
 import { type WireAnswer, type WireRequest, diedUnanswered, exchange } from './exchange.ts';
 import { HttpFields, isToken } from './fields.ts';
 import { netrcLogin, readNetrc } from './netrc.ts';
@@ -24,10 +29,10 @@ import {
   readRequestOptions,
 } from './options.ts';
 import { type HttpAddress, readAddress } from './origin.ts';
-import { HttpPool, type Lease } from './pool.ts';
+import { HttpPool } from './pool.ts';
 import { type Hop, isRedirect, nextHop, tooManyRedirects } from './redirect.ts';
 import { hasBody, readBody } from './request-body.ts';
-import { openBody, watched } from './response-body.ts';
+import { type WireBody, openBody, watched } from './response-body.ts';
 import { HttpResponse } from './response.ts';
 import { isIdempotent, isPassingError, isPassingStatus, retryDelayMs, wait } from './retry.ts';
 
@@ -61,8 +66,10 @@ export class HttpClient implements AsyncDisposable {
   readonly #limits: Limits;
   readonly #base: HttpAddress | undefined;
   readonly #pool: HttpPool;
+  readonly #http2: Http2Pool | undefined;
   readonly #logins: HttpLogins;
   readonly #interceptors: readonly HttpInterceptor[];
+  readonly #cache: HttpCache | undefined;
   readonly #netrc: boolean | string;
   readonly #plainRequests = new WeakMap<HttpAddress, WireRequest>();
   readonly #closing = new AbortController();
@@ -91,8 +98,15 @@ export class HttpClient implements AsyncDisposable {
       idleMs: options.keepIdleMs ?? 30_000,
       waitMs: connectMs,
     });
+    if (options.http2 !== undefined && options.http2 !== false)
+      this.#http2 = new Http2Pool({
+        dial: (address, signal) => this.#open(address, signal, ['h2', 'http/1.1']),
+        adopt: options.http2 === 'auto' ? (address, connection) => this.#pool.adopt(address, connection) : undefined,
+        idleMs: options.keepIdleMs ?? 30_000,
+      });
     this.#logins = new HttpLogins(options.allowInsecureAuth ?? false);
     this.#interceptors = options.interceptors ?? [];
+    this.#cache = options.cache === true ? new HttpCache() : options.cache === false ? undefined : options.cache;
     this.#netrc = options.netrc ?? false;
     if (options.cookies === true) this.#cookies = newCookieStore();
     else if (typeof options.cookies === 'object') this.#cookies = options.cookies;
@@ -107,7 +121,9 @@ export class HttpClient implements AsyncDisposable {
   static async connect(baseUrl: string, options: HttpClientOptions = {}): Promise<HttpClient> {
     const client = new HttpClient({ ...options, baseUrl });
     try {
-      const lease = await client.#pool.acquire(client.#base as HttpAddress, options.signal);
+      const base = client.#base as HttpAddress;
+      if (base.secure && (await client.#http2?.acquire(base, options.signal)) !== undefined) return client;
+      const lease = await client.#pool.acquire(base, options.signal);
       client.#pool.release(lease, true);
       return client;
     } catch (error) {
@@ -118,7 +134,7 @@ export class HttpClient implements AsyncDisposable {
 
   /** Connections that are open, idle ones among them. */
   get connectionCount(): number {
-    return this.#pool.connectionCount;
+    return this.#pool.connectionCount + (this.#http2?.connectionCount ?? 0);
   }
 
   /**
@@ -194,6 +210,7 @@ export class HttpClient implements AsyncDisposable {
   /** Closes all connections; what is under way rejects. May be called twice. */
   async close(): Promise<void> {
     this.#closing.abort(new ClosedError('the HTTP client was closed', { protocol: 'HTTP', temporary: false }));
+    this.#http2?.close();
     await this.#pool.close();
     this.#settleClosed();
   }
@@ -253,15 +270,53 @@ export class HttpClient implements AsyncDisposable {
   }
 
   #intercepted(hop: Hop, call: Call): Promise<HttpResponse> {
-    if (this.#interceptors.length === 0) return this.#send(hop, call);
+    if (this.#interceptors.length === 0) return this.#cached(hop, call);
     let next = (request: HttpRequest): Promise<HttpResponse> =>
-      this.#send({ ...request, address: readAddress(request.url) }, call);
+      this.#cached({ ...request, address: readAddress(request.url) }, call);
     for (const interceptor of [...this.#interceptors].reverse()) {
       const inner = next;
       next = (request) => interceptor(request, inner);
     }
     const { method, address, headers, body } = hop;
     return next({ method, url: address.url, headers: new HttpFields(headers), body });
+  }
+
+  #cached(hop: Hop, call: Call): Promise<HttpResponse> {
+    return this.#cache === undefined ? this.#send(hop, call) : this.#throughCache(this.#cache, hop, call);
+  }
+
+  async #throughCache(cache: HttpCache, hop: Hop, call: Call): Promise<HttpResponse> {
+    const { address, method } = hop;
+    const { settings, options } = call;
+    const login = call.loginOrigin === address.origin && call.login !== undefined;
+    // The cache need not know who, only that it is not for everybody; what varies by it matches nothing.
+    const headers = this.#wireHeaders(address, hop.headers, settings, login ? `for ${randomHex(8)}` : undefined);
+    const cookies = await this.#cookies;
+    const cookie = cookies === undefined ? undefined : await cookieField(cookies, address);
+    if (cookie !== undefined) headers.setDefault('Cookie', cookie);
+    const request: CacheableRequest = {
+      method,
+      url: address.url,
+      headers,
+      form: settings.decompress ? 'decoded' : 'raw',
+      reply: (head, body) =>
+        new HttpResponse({
+          head,
+          method,
+          url: address.url,
+          redirects: call.redirects,
+          body: watched(body, { ...options, minBytesPerSecond: undefined }),
+          trailers: () => undefined,
+          delimited: true,
+          maxBytes: this.#limits.messageBytes,
+        }),
+    };
+    return cache.answer(request, (conditions) =>
+      this.#send(
+        { ...hop, headers: conditions === undefined ? hop.headers : new HttpFields(hop.headers).addAll(conditions) },
+        call,
+      ),
+    );
   }
 
   /** One hop with its retries. */
@@ -325,6 +380,14 @@ export class HttpClient implements AsyncDisposable {
           cookies === undefined ? undefined : await cookieField(cookies, address),
         );
     const canRepeat = isIdempotent(method) && body?.replayable !== false;
+    if (this.#http2 !== undefined && address.secure) {
+      const answer = await this.#byHttp2(this.#http2, address, request, canRepeat);
+      if (answer !== undefined) {
+        if (cookies !== undefined && answer.head.headers.has('set-cookie'))
+          await storeCookies(cookies, address, answer.head.headers);
+        return this.#response(answer.head, answer.body, hop, call);
+      }
+    }
     for (let anew = false; ; anew = true) {
       const leased = this.#pool.acquire(address, signal, anew);
       const lease = leased instanceof Promise ? await leased : leased;
@@ -340,7 +403,37 @@ export class HttpClient implements AsyncDisposable {
       }
       if (cookies !== undefined && answer.head.headers.has('set-cookie'))
         await storeCookies(cookies, address, answer.head.headers);
-      return this.#response(lease, answer, hop, call, request.headers.has('connection'));
+      const wire = openBody(this.#pool, lease, method, answer, request.headers.has('connection'), { signal });
+      return this.#response(answer.head, wire, hop, call, () => lease.connection.destroy());
+    }
+  }
+
+  /** By HTTP/2; undefined where the server speaks HTTP/1.1. What it refused unseen is sent once more, by another connection if need be. */
+  async #byHttp2(
+    pool: Http2Pool,
+    address: HttpAddress,
+    request: WireRequest,
+    canRepeat: boolean,
+  ): Promise<Http2Answer | undefined> {
+    const { body, signal } = request;
+    for (let attempt = 1; ; attempt++) {
+      const connection = await pool.acquire(address, signal);
+      if (connection === undefined) return undefined;
+      try {
+        return await connection.exchange(request);
+      } catch (error) {
+        signal?.throwIfAborted();
+        const unseen = error instanceof RefusedStream;
+        // Idle connections may end as a request leaves.
+        const stale = !connection.open && error instanceof ClosedError && canRepeat;
+        if (attempt < 3 && (stale || (unseen && body?.replayable !== false))) continue;
+        if (!unseen) throw error;
+        throw new ClosedError(`${address.origin} refused the request`, {
+          protocol: 'HTTP',
+          reason: 'REFUSED',
+          cause: error,
+        });
+      }
     }
   }
 
@@ -386,10 +479,8 @@ export class HttpClient implements AsyncDisposable {
     };
   }
 
-  #response(lease: Lease, answer: WireAnswer, hop: Hop, call: Call, closes: boolean): HttpResponse {
-    const { head } = answer;
+  #response(head: HttpResponseHead, wire: WireBody, hop: Hop, call: Call, giveUp?: () => void): HttpResponse {
     const { options, settings } = call;
-    const wire = openBody(this.#pool, lease, hop.method, answer, closes, { signal: call.signal });
     let body = wire.stream;
     const bodiless = hop.method === 'HEAD' || head.status === 204 || head.status === 304;
     if (options.onProgress !== undefined || options.minBytesPerSecond !== undefined)
@@ -399,7 +490,8 @@ export class HttpClient implements AsyncDisposable {
       try {
         chain = readCodings(head.headers.get('content-encoding'));
       } catch (error) {
-        lease.connection.destroy();
+        if (giveUp !== undefined) giveUp();
+        else void wire.stream[Symbol.asyncDispose]();
         throw error;
       }
       if (chain !== undefined && chain.length > 0) body = decompress(body, chain, settings.maxDecompressionRatio);
@@ -412,6 +504,7 @@ export class HttpClient implements AsyncDisposable {
       redirects: call.redirects,
       body,
       trailers: wire.trailers,
+      delimited: wire.delimited,
       maxBytes: this.#limits.messageBytes,
     });
   }
@@ -444,7 +537,7 @@ export class HttpClient implements AsyncDisposable {
     return second === undefined && (proxy?.scheme === 'http' || proxy?.scheme === 'https') ? proxy : undefined;
   }
 
-  async #open(address: HttpAddress, signal: AbortSignal | undefined): Promise<Connection> {
+  async #open(address: HttpAddress, signal: AbortSignal | undefined, alpn?: readonly string[]): Promise<Connection> {
     const { host, port, secure } = address;
     // Client certificates are for the origin that they were given for.
     const { certificate: _certificate, key: _key, passphrase: _passphrase, ...others } = this.#tls;
@@ -459,7 +552,13 @@ export class HttpClient implements AsyncDisposable {
     }
     // The scheme's name, by which the environment names its proxy.
     return dial(
-      { protocol: secure ? 'HTTPS' : 'HTTP', host, port, implicitTls: secure, tls },
+      {
+        protocol: secure ? 'HTTPS' : 'HTTP',
+        host,
+        port,
+        implicitTls: secure,
+        tls: alpn === undefined ? tls : { ...tls, alpn },
+      },
       { ...this.#dial, signal },
     );
   }

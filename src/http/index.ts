@@ -4,6 +4,8 @@ import type { HttpResponse } from './response.ts';
 
 export type { HttpAuth } from './auth.ts';
 export { HttpClient, type HttpUpgrade } from './client.ts';
+export type { HttpRange } from './byte-ranges.ts';
+export { HttpCache, type HttpCacheOptions } from './cache.ts';
 export type { CookieStore } from './cookies.ts';
 export { type DownloadOptions, type DownloadResult, download } from './download.ts';
 export { type EventOptions, type ServerEvent, events } from './event-stream.ts';

@@ -6,6 +6,7 @@ import { readTlsSetting } from '../socket/tls.ts';
 import { checkOptions } from '../wire/arguments.ts';
 import { wholeNumber } from '../wire/limits.ts';
 import { type HttpAuth, checkAuth } from './auth.ts';
+import { HttpCache } from './cache.ts';
 import type { CookieStore } from './cookies.ts';
 import type { UploadProgress } from './exchange.ts';
 import { HttpFields, type HttpFieldsInit } from './fields.ts';
@@ -51,6 +52,13 @@ export interface HttpClientOptions extends DialOptions, SharedOptions {
   readonly tls?: TlsOptions | undefined;
   /** True for a jar of the client's own; or one of yours. */
   readonly cookies?: boolean | CookieStore | undefined;
+  /**
+   * HTTP/2 over https: 'auto' where the server chooses it, true to have nothing else. One connection for each origin then carries all its
+   * requests. Default false.
+   */
+  readonly http2?: boolean | 'auto' | undefined;
+  /** Keep responses in memory by the rules of RFC 9111: true for a cache of the client's own, or one to be shared. Default: none. */
+  readonly cache?: boolean | HttpCache | undefined;
   /** For each origin. Default 64. */
   readonly maxConnections?: number | undefined;
   /** How long an unused connection is kept. Default 30,000. */
@@ -92,6 +100,8 @@ const clientNames = [
   'baseUrl',
   'tls',
   'cookies',
+  'cache',
+  'http2',
   'maxConnections',
   'keepIdleMs',
   'interceptors',
@@ -159,6 +169,11 @@ export function readClientOptions(options: HttpClientOptions): SharedSettings & 
     if (value !== undefined && wholeNumber(name, value) === 0 && name === 'maxConnections')
       throw new UsageError('maxConnections must be 1 or more');
   }
+  const { cache, http2 } = options;
+  if (http2 !== undefined && typeof http2 !== 'boolean' && http2 !== 'auto')
+    throw new UsageError(`http2 must be true, false or 'auto'; got ${JSON.stringify(http2)}`);
+  if (cache !== undefined && typeof cache !== 'boolean' && !(cache instanceof HttpCache))
+    throw new UsageError('cache must be true, false or an HttpCache');
   return {
     headers: readHeaders(options.headers),
     auth: options.auth === undefined ? undefined : checkAuth(options.auth),

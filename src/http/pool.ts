@@ -107,6 +107,17 @@ export class HttpPool {
     this.#sweeper ??= setInterval(this.#sweep, SWEEP_MS).unref();
   }
 
+  /** Takes in a connection that was opened elsewhere, as an idle one. */
+  adopt(address: HttpAddress, connection: Connection): void {
+    const { origin } = address;
+    const state = this.#origins.get(origin) ?? { idle: [], waiting: [], count: 0 };
+    this.#origins.set(origin, state);
+    state.count++;
+    const lease = new Lease(connection, origin);
+    this.#leased.add(lease);
+    this.release(lease, true);
+  }
+
   /** Takes a connection out of the pool: it speaks another protocol now. */
   detach(lease: Lease): Connection {
     this.#leased.delete(lease);

@@ -14,6 +14,8 @@ export interface WireBody {
   readonly stream: ByteStream;
   /** What came behind a chunked body that has been read to its end. */
   readonly trailers: () => HttpFields | undefined;
+  /** False where nothing but the end of the connection ends it. */
+  readonly delimited: boolean;
 }
 
 /**
@@ -40,7 +42,7 @@ export function openBody(
     if (held !== undefined) {
       lease.uses++;
       pool.release(lease, keep, keep ? keepAliveMs(head) : undefined);
-      return { stream: ByteStream.of(held), trailers: noTrailers };
+      return { stream: ByteStream.of(held), trailers: noTrailers, delimited: true };
     }
     let released = false;
     const release = (): void => {
@@ -61,10 +63,11 @@ export function openBody(
       // What is lent is still in use.
       if (!lent) release();
     };
+    const delimited = framing.kind !== 'close';
     const inner = connection.body(decode, { ...call, sizeBytes, onEnd });
     if (!connection.bodyOpen) {
       release();
-      return { stream: inner, trailers: () => trailers };
+      return { stream: inner, trailers: () => trailers, delimited };
     }
     const source: LendingSource = {
       [Symbol.asyncIterator]: () => inner[Symbol.asyncIterator](),
@@ -77,7 +80,7 @@ export function openBody(
         }
       },
     };
-    return { stream: new ByteStream(source, sizeBytes), trailers: () => trailers };
+    return { stream: new ByteStream(source, sizeBytes), trailers: () => trailers, delimited };
   } catch (error) {
     connection.destroy(error as Error);
     pool.release(lease, false);

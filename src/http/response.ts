@@ -2,6 +2,7 @@ import { ProtocolError, ReplyError, messageOf } from '../errors.ts';
 import { decodeCharset } from '../mime/charset.ts';
 import { parseParameterized } from '../mime/parameters.ts';
 import type { ByteStream } from '../wire/byte-stream.ts';
+import { type HttpRange, readRanges } from './byte-ranges.ts';
 import type { HttpResponseHead } from './codec.ts';
 import type { HttpFields } from './fields.ts';
 
@@ -12,6 +13,7 @@ export interface ResponseParts {
   readonly redirects: readonly string[];
   readonly body: ByteStream;
   readonly trailers: () => HttpFields | undefined;
+  readonly delimited: boolean;
   /** What `bytes`, `text` and `json` hold at most. */
   readonly maxBytes: number;
 }
@@ -32,6 +34,11 @@ export class HttpResponse implements AsyncDisposable {
     this.status = parts.head.status;
     this.statusText = parts.head.reason;
     this.headers = parts.head.headers;
+  }
+
+  /** This response with its body replaced. */
+  withBody(body: ByteStream): HttpResponse {
+    return new HttpResponse({ ...this.#parts, body });
   }
 
   /** True for 200 to 299. */
@@ -64,9 +71,25 @@ export class HttpResponse implements AsyncDisposable {
     return this.#parts.body.sizeBytes;
   }
 
+  /**
+   * False where the body ends with the connection, and with nothing else: then nobody can tell all of it from a part. Over TLS neither: Node
+   * reports the end of a TCP connection and a close_notify alike (RFC 8446 section 6.1). A reset is an error in any case.
+   */
+  get delimited(): boolean {
+    return this.#parts.delimited;
+  }
+
   /** The body, decompressed, with back-pressure: iterate it, or take its chunks on loan by `forEach`. */
   stream(): ByteStream {
     return this.#parts.body;
+  }
+
+  /**
+   * The ranges of the file that came, in their order: of a request for several, `Range: bytes=0-99,500-599`, as of one for one; all of it
+   * from a server that does not do ranges. Each is read before the next is asked for. @see RFC 9110 section 14.6
+   */
+  ranges(): AsyncGenerator<HttpRange, void> {
+    return readRanges(this.status, this.headers, this.#parts.body);
   }
 
   /** All of the body. LimitError over `maxBytes` (default: `limits.messageBytes`), and the connection is closed. */

@@ -40,7 +40,7 @@ export class LiteralStream implements LiteralSink, LendingSource {
       // Whoever waits may be waited for by the reader: the chunk must outlast what is read next.
       const pressed = this.#session.pressed;
       if (lent && (pressed || last)) this.#lend(false);
-      const own = lent && (pressed || last) ? bytes.slice() : bytes;
+      const own = lent && (pressed || last) ? new Uint8Array(bytes) : bytes;
       const reader = this.#reader;
       if (reader !== undefined) {
         this.#reader = undefined;

@@ -33,7 +33,21 @@ export async function readNewsUrl(url: string, options: ReadNewsOptions = {}): P
   }
 }
 
-async function* closing(stream: ByteStream, client: NntpClient): AsyncGenerator<Uint8Array> {
+/** A generator that never began would not close anything when it is given up. */
+function closing(stream: ByteStream, client: NntpClient): AsyncIterable<Uint8Array> {
+  const chunks = quitting(stream, client);
+  const iterator: AsyncIterator<Uint8Array, void> = {
+    next: () => chunks.next(),
+    return: async () => {
+      client.destroy();
+      await chunks.return();
+      return { done: true, value: undefined };
+    },
+  };
+  return { [Symbol.asyncIterator]: () => iterator };
+}
+
+async function* quitting(stream: ByteStream, client: NntpClient): AsyncGenerator<Uint8Array, void> {
   try {
     yield* { [Symbol.asyncIterator]: () => stream[Symbol.asyncIterator]() };
     await client.quit();

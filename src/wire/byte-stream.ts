@@ -33,7 +33,9 @@ export class ByteStream implements AsyncIterable<Uint8Array>, AsyncDisposable {
 
   /** Chunks that are all there. `onEnd` hears when they are read, or given up. */
   static of(chunks: readonly Uint8Array[], onEnd?: () => void): ByteStream {
-    return new ByteStream(new HeldChunks(chunks, onEnd));
+    let sizeBytes = 0;
+    for (const chunk of chunks) sizeBytes += chunk.length;
+    return new ByteStream(new HeldChunks(chunks, onEnd), sizeBytes);
   }
 
   [Symbol.asyncIterator](): AsyncIterator<Uint8Array, unknown> {

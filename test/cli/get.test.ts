@@ -2,7 +2,7 @@ import { mkdtempSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { fakeHttp } from '../../src/testing/index.ts';
+import { fakeFtp, fakeHttp } from '../../src/testing/index.ts';
 import { postwire } from './postwire.ts';
 
 test('postwire get', async () => {
@@ -39,4 +39,26 @@ test('postwire get', async () => {
   for (const args of [['-c'], ['-H', 'nothing'], ['-F', 'nothing'], ['--timeout', 'x']])
     expect((await get(`${server.url}/hello`, ...args)).code).toBe(2);
   expect((await get('http://user:pw@127.0.0.1/')).code).toBe(2);
+}, 60_000);
+
+test('postwire get of other schemes', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'postwire-get-'));
+  await using server = await fakeFtp();
+  const bytes = Buffer.from(Array.from({ length: 50_000 }, (_, index) => `${index},`).join(''));
+  server.files.write('/pub/a b.bin', bytes);
+  const url = `ftp://127.0.0.1:${server.port}/pub/a%20b.bin?tls=none`;
+  const get = (...args: string[]) => postwire(['get', ...args]);
+  expect(await get(url)).toMatchObject({ code: 0, out: bytes.toString(), err: '' });
+  expect(await get('data:,hello')).toMatchObject({ code: 0, out: 'hello' });
+  const file = join(folder, 'a.bin');
+  expect(await get(url, '-o', file)).toMatchObject({ code: 0, out: '' });
+  expect(readFileSync(file).equals(bytes)).toBe(true);
+  expect((await get(url, '-o', file)).code).toBe(2);
+  expect((await get(url, '-f', '-o', file)).code).toBe(0);
+  server.on('RETR').afterBytes(100).close();
+  expect((await get(url, '-o', join(folder, 'part.bin'))).code).not.toBe(0);
+  expect(readdirSync(folder)).toEqual(['a.bin']);
+  for (const args of [['-c', '-O'], ['-H', 'A: b'], ['-i'], ['-d', 'x']])
+    expect((await get(url, ...args)).code).toBe(2);
+  expect((await get('tn3270://x/')).code).not.toBe(0);
 }, 60_000);

@@ -3,9 +3,10 @@ import { request as nodeRequest } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { randomBytes } from 'node:crypto';
+import * as zlib from 'node:zlib';
 import { gzipSync } from 'node:zlib';
 import { setTimeout as delay } from 'node:timers/promises';
-import { afterEach, describe, expect, test } from 'vitest';
+import { afterEach, describe, expect, test, vi } from 'vitest';
 import { PostwireError } from '../../src/errors.ts';
 import { HttpClient, type HttpClientOptions, HttpFields, request } from '../../src/http/index.ts';
 import { type FakeHttp, type FakeHttpOptions, fakeHttp } from '../../src/testing/index.ts';
@@ -330,4 +331,73 @@ test('wrong options are named', async () => {
     expect((await caught(client.post('http://127.0.0.1:1/', options as never))).message).toMatch(message);
   expect(() => new HttpClient({ maxConnections: 0 })).toThrow(/maxConnections/);
   expect(() => new HttpClient({ auth: { token: 'x' } })).toThrow(/baseUrl/);
+});
+
+test('minBytesPerSecond: a server that is slower over ten seconds is given up', async () => {
+  const pieces = { wake: (): void => {}, over: false };
+  const server = await fake();
+  server.route('/', () => ({
+    body: (async function* () {
+      while (!pieces.over) {
+        yield Buffer.alloc(1000);
+        await new Promise<void>((resolve) => {
+          pieces.wake = resolve;
+        });
+      }
+    })(),
+  }));
+  vi.useFakeTimers({ toFake: ['performance'] });
+  try {
+    const client = clientOf({ baseUrl: server.url });
+    const response = await client.get('/', { minBytesPerSecond: 100 });
+    const chunks = response.stream()[Symbol.asyncIterator]();
+    const next = async (seconds: number): Promise<unknown> => {
+      vi.advanceTimersByTime(seconds * 1000);
+      pieces.wake();
+      return (await chunks.next()).value;
+    };
+    expect(await next(0)).toHaveLength(1000);
+    // 2000 bytes in 10 seconds, and then 1000 in 11.
+    expect(await next(10)).toHaveLength(1000);
+    await expect(next(11)).rejects.toMatchObject({ code: 'TIMEOUT', reason: 'TOO_SLOW' });
+    await expect.poll(() => client.connectionCount).toBe(0);
+  } finally {
+    pieces.over = true;
+    pieces.wake();
+    vi.useRealTimers();
+  }
+});
+
+const zstdCompress = (zlib as { zstdCompressSync?: (bytes: Uint8Array) => Uint8Array }).zstdCompressSync;
+test.skipIf(zstdCompress === undefined)('zstd (Node 22.15 and later have it)', async () => {
+  const body = zstdCompress?.(Buffer.from('compressed '.repeat(1000)));
+  const server = await fake({
+    routes: { '/': { headers: { 'Content-Encoding': 'zstd' }, ...(body === undefined ? {} : { body }) } },
+  });
+  expect(await (await clientOf().get(server.url)).text()).toBe('compressed '.repeat(1000));
+  expect(server.requests[0]?.headers.get('accept-encoding')).toBe('gzip, deflate, br, zstd');
+});
+test.runIf(zstdCompress === undefined)(
+  'without zstd in Node it is not asked for, and handed over as it came',
+  async () => {
+    const server = await fake({ routes: { '/': { headers: { 'Content-Encoding': 'zstd' }, body: 'as it is' } } });
+    const response = await clientOf().get(server.url);
+    expect([response.headers.get('content-encoding'), await response.text()]).toEqual(['zstd', 'as it is']);
+    expect(server.requests[0]?.headers.get('accept-encoding')).toBe('gzip, deflate, br');
+  },
+);
+
+test('TLS-13: a body that ends with the connection says so; one that ends short of its length is an error', async () => {
+  const server = await fake({
+    tls: 'implicit',
+    routes: { '/a': 'whole', '/chunks': { body: 'whole', chunked: true } },
+  });
+  const client = clientOf({ baseUrl: server.url, tls: { ca: server.ca } });
+  for (const path of ['/a', '/chunks']) expect((await client.get(path)).delimited).toBe(true);
+  const head = 'HTTP/1.1 200 OK\r\n\r\n';
+  server.on('GET').once().raw(`${head}part`).close();
+  const ended = await client.get('/a');
+  expect([ended.delimited, await ended.text()]).toEqual([false, 'part']);
+  server.on('GET').once().raw('HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\npart').close();
+  await expect(client.get('/a').then((response) => response.text())).rejects.toMatchObject({ code: 'CLOSED' });
 });

@@ -1,39 +1,9 @@
 import { createServer } from 'node:http';
 import { gzipSync } from 'node:zlib';
-import { fakeHttp } from '../../src/testing/index.ts';
-import { serveFile } from '../../src/testing/http-messages.ts';
-import { httpClientSuite, largeFile } from '../suites/http.ts';
+import { fakeForSuite, httpClientSuite, largeFile } from '../suites/http.ts';
 
-async function* words(): AsyncIterable<Uint8Array> {
-  for (const word of ['one ', 'two ', 'three']) yield Buffer.from(word);
-}
-
-httpClientSuite('the fake server', () =>
-  fakeHttp({
-    routes: {
-      '/hello': 'hello',
-      '/large': (request) => serveFile({ bytes: largeFile, etag: '"1"' }, request),
-      '/chunked': () => ({ body: words() }),
-      '/gzip': { headers: { 'Content-Encoding': 'gzip' }, body: gzipSync('hello') },
-      '/redirect': { status: 302, headers: { Location: '/hello' } },
-      '/echo': (request) => ({ body: request.body }),
-    },
-  }),
-);
-
-httpClientSuite('the fake server, byte by byte', () =>
-  fakeHttp({
-    wire: { splitEvery: 60_000 },
-    routes: {
-      '/hello': 'hello',
-      '/large': (request) => serveFile({ bytes: largeFile, etag: '"1"' }, request),
-      '/chunked': () => ({ body: words() }),
-      '/gzip': { headers: { 'Content-Encoding': 'gzip' }, body: gzipSync('hello') },
-      '/redirect': { status: 302, headers: { Location: '/hello' } },
-      '/echo': (request) => ({ body: request.body }),
-    },
-  }),
-);
+httpClientSuite('the fake server', () => fakeForSuite());
+httpClientSuite('the fake server, in pieces', () => fakeForSuite({ wire: { splitEvery: 60_000 } }));
 
 httpClientSuite('node:http', async () => {
   const server = createServer((request, response) => {

@@ -6,6 +6,8 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { sendMail } from '../../src/mail/index.ts';
 import { Pop3Client } from '../../src/pop3/index.ts';
 import { type FakeMailHost, fakeMailHost } from '../../src/testing/index.ts';
+import { HttpClient } from '../../src/http/index.ts';
+import { fakeForSuite, httpClientSuite } from '../suites/http.ts';
 import { freePort, stop, untilListening } from './process.ts';
 
 const children: ChildProcess[] = [];
@@ -100,4 +102,36 @@ describe.each([
       message: expect.stringMatching(/proxy .* did not connect to 127\.0\.0\.3/) as string,
     });
   });
+});
+
+for (const [name, proxy] of [
+  ['dante, SOCKS 5', () => `socks5h://127.0.0.1:${dante}`],
+  ['squid', () => `http://127.0.0.1:${squid}`],
+  ['dante and then squid', () => [`socks5://127.0.0.1:${dante}`, `http://127.0.0.1:${squid}`]],
+] as const)
+  for (const tls of ['none', 'implicit'] as const)
+    httpClientSuite(`the fake, ${tls === 'none' ? 'http' : 'https'} through ${name}`, async () => {
+      const server = await fakeForSuite({ tls });
+      const options = { proxy: proxy(), ...(server.ca === undefined ? {} : { tls: { ca: server.ca } }) };
+      return { url: server.url, options, close: () => server.close() };
+    });
+
+test('HTTP by squid: absolute-form for http, a tunnel for https', async () => {
+  await using plain = await fakeForSuite();
+  await using secure = await fakeForSuite({ tls: 'implicit' });
+  await using client = new HttpClient({ proxy: `http://127.0.0.1:${squid}`, tls: { ca: secure.ca as string } });
+  expect(await (await client.get(`${plain.url}/hello`)).text()).toBe('hello');
+  expect(await (await client.get(`${secure.url}/hello`)).text()).toBe('hello');
+  // What squid passes on it signs; it sees nothing of what is in a tunnel.
+  expect(plain.requests[0]?.headers.get('via')).toMatch(/squid/);
+  expect(secure.requests[0]?.headers.has('via')).toBe(false);
+});
+
+test('HTTP to where the proxies do not lead: squid answers for http, and refuses a tunnel; dante refuses', async () => {
+  await using client = new HttpClient({ proxy: `http://127.0.0.1:${squid}` });
+  await using refused = await client.get('http://127.0.0.3/');
+  expect(refused.status).toBe(403);
+  await expect(client.get('https://127.0.0.3/')).rejects.toMatchObject({ code: 'CONNECT' });
+  await using socks = new HttpClient({ proxy: `socks5://127.0.0.1:${dante}` });
+  await expect(socks.get('http://127.0.0.3/')).rejects.toMatchObject({ code: 'CONNECT' });
 });

@@ -264,6 +264,10 @@ test('an article by its URL, over a connection of its own', async () => {
   const { stream } = await readNewsUrl('news:a/b@x', { server: server.url });
   for await (const _chunk of stream) break;
   await expect.poll(() => server.connectionCount).toBe(0);
+  {
+    await using _unread = (await readNewsUrl('news:a/b@x', { server: server.url })).stream;
+  }
+  await expect.poll(() => server.connectionCount).toBe(0);
   await expect(readNewsUrl('news:a@x')).rejects.toThrow(UsageError);
   await expect(readNewsUrl(`nntp://${host}/alt.binaries.test`)).rejects.toThrow(UsageError);
   await expect(readNewsUrl(`nntp://${host}/alt.binaries.test/9?tls=none`)).rejects.toMatchObject({ code: 'REPLY' });
