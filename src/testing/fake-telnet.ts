@@ -2,15 +2,14 @@ import { ClosedError, UsageError } from '../errors.ts';
 import type { Connection } from '../socket/connection.ts';
 import {
   type TelnetEvent,
-  type TelnetOptionName,
   encodeNegotiation,
   encodeSubnegotiation,
   encodeTelnetData,
-  formatTelnetEvent,
   telnetDecoder,
-  telnetOptions,
 } from '../telnet/codec.ts';
-import { OptionEngine } from '../telnet/options.ts';
+import { OptionEngine } from '../telnet/option-engine.ts';
+import { type TelnetOptionName, telnetOptions } from '../telnet/options/table.ts';
+import { formatTelnetEvent } from '../telnet/show.ts';
 import { concatBytes, encodeText, latin1, utf8 } from '../wire/bytes.ts';
 import { FakeServer, type FakeServerOptions } from './fake-server.ts';
 

@@ -47,7 +47,7 @@ import { parseInetd } from '../../dist/socket/server/inetd.js';
 import { encodeSyslog, parseSyslog, syslogFrameDecoder } from '../../dist/syslog/codec.js';
 import { lengthPrefixDecoder, netstringDecoder } from '../../dist/wire/framing.js';
 import { encodeTelnetData, telnetDecoder } from '../../dist/telnet/codec.js';
-import { OptionEngine } from '../../dist/telnet/options.js';
+import { OptionEngine } from '../../dist/telnet/option-engine.js';
 import { commandLine } from '../../dist/wire/arguments.js';
 import { splitAddrSpec } from '../../dist/wire/addr-spec.js';
 import { ByteQueue } from '../../dist/wire/byte-queue.js';

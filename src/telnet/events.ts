@@ -1,0 +1,24 @@
+/** What a session tells of beside its output, by name. */
+export interface TelnetEvents {
+  /** A command of the server's that is no negotiation: 'GA' and 'EOR' mark prompts. A number where it has no name. */
+  readonly command: string | number;
+}
+
+export type TelnetEventName = keyof TelnetEvents;
+
+/** Who listens to what. */
+export class Listeners {
+  readonly #listeners = new Map<TelnetEventName, Set<(value: never) => void>>();
+
+  /** Returns what ends the listening. */
+  on<Name extends TelnetEventName>(name: Name, listener: (value: TelnetEvents[Name]) => void): () => void {
+    let set = this.#listeners.get(name);
+    if (set === undefined) this.#listeners.set(name, (set = new Set()));
+    set.add(listener);
+    return () => set.delete(listener);
+  }
+
+  emit<Name extends TelnetEventName>(name: Name, value: TelnetEvents[Name]): void {
+    for (const listener of this.#listeners.get(name) ?? []) (listener as (value: TelnetEvents[Name]) => void)(value);
+  }
+}
