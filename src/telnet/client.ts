@@ -1,6 +1,7 @@
 import type { Readable, Writable } from 'node:stream';
 import { LimitError, UsageError } from '../errors.ts';
 import { type CallOptions, type CloseReason, type Connection, checkCall } from '../socket/connection.ts';
+import { TelnetComPort } from './com-port.ts';
 import { dialServer } from '../socket/target.ts';
 import { timerMs } from '../socket/deadlines.ts';
 import { Secret, checkArgument } from '../wire/arguments.ts';
@@ -51,12 +52,15 @@ const TIMING_MARK = telnetOptions['TIMING-MARK'];
 export class TelnetClient implements AsyncDisposable {
   readonly #session: TelnetSession;
   readonly #target: ResolvedTelnetTarget;
+  /** The serial port behind the server: connect with `comPort: true`. */
+  readonly comPort: TelnetComPort;
   /** The call that reads. */
   #reading: string | undefined;
   #keepalive: NodeJS.Timeout | undefined;
 
   private constructor(session: TelnetSession, target: ResolvedTelnetTarget) {
     this.#session = session;
+    this.comPort = new TelnetComPort(session);
     this.#target = target;
   }
 
@@ -71,8 +75,9 @@ export class TelnetClient implements AsyncDisposable {
   }
 
   #start(): void {
-    const { binary, keepalive } = this.#target.given;
-    if (binary === true && !this.#session.raw) {
+    const { comPort = false, binary = comPort, keepalive } = this.#target.given;
+    if (comPort) void this.#session.engine.enable('us', telnetOptions['COM-PORT']);
+    if (binary && !this.#session.raw) {
       void this.#session.engine.enable('us', BINARY);
       void this.#session.engine.enable('them', BINARY);
     }

@@ -1,7 +1,13 @@
+import type { ComPortLineBit, ComPortModemBit } from './com-port-codec.ts';
+
 /** What a session tells of beside its output, by name. */
 export interface TelnetEvents {
   /** A command of the server's that is no negotiation: 'GA' and 'EOR' mark prompts. A number where it has no name. */
   readonly command: string | number;
+  /** The state of a serial line, as `comPort.watchLine` asked: all that is on. @see RFC 2217 */
+  readonly lineState: readonly ComPortLineBit[];
+  /** The state of a modem's lines, as `comPort.watchModem` asked: all that is on. @see RFC 2217 */
+  readonly modemState: readonly ComPortModemBit[];
 }
 
 export type TelnetEventName = keyof TelnetEvents;

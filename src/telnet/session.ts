@@ -52,12 +52,19 @@ export class TelnetSession {
   readonly raw: boolean;
   /** Hears of every piece of output, and of the end; while there is one, the server is not held back. */
   waiter: (() => void) | undefined;
+  /** Resolves when nothing more will come. */
+  readonly over: Promise<undefined>;
+  #settleOver!: (value: undefined) => void;
   readonly #target: ResolvedTelnetTarget;
   readonly #byOption = new Map<number, OptionHandler>();
   readonly #decode: Decoder<Event>;
   #text: TelnetText;
   #ended = false;
+  /** In the middle of a subnegotiation of the server's. */
+  #answering = false;
   #answers = 0;
+  /** Calls that wait for an answer, which may be behind output. */
+  #asking = 0;
   #resume: (() => void) | undefined;
   /** A write of the pump's that the connection wants waited for. */
   #owed: Promise<void> | undefined;
@@ -67,6 +74,9 @@ export class TelnetSession {
   constructor(connection: Connection, target: ResolvedTelnetTarget) {
     this.connection = connection;
     this.#target = target;
+    this.over = new Promise((resolve) => {
+      this.#settleOver = resolve;
+    });
     this.raw = target.given.mode === 'raw';
     this.#text = new TelnetText(target.given.encoding);
     this.engine = new OptionEngine({
@@ -93,7 +103,9 @@ export class TelnetSession {
         engine: this.engine,
         events: this.events,
         on: (side) => this.engine.on(side, option),
-        send: (content) => this.#sendSub(option, content),
+        send: (content) => {
+          if (!this.#answering || this.#answers++ < MAX_ANSWERS) this.sendSub(option, content);
+        },
         useCharset: (charset) => {
           this.#text = new TelnetText(charset);
         },
@@ -120,7 +132,8 @@ export class TelnetSession {
   async run(): Promise<void> {
     const { connection, received } = this;
     const wait = { phase: 'idle', shown: 'body', timeoutMs: Number.POSITIVE_INFINITY } as const;
-    const pauseBytes = Math.min(PAUSE_BYTES, this.#target.maxBufferBytes);
+    const { maxBufferBytes } = this.#target;
+    const pauseBytes = Math.min(PAUSE_BYTES, maxBufferBytes);
     try {
       for (;;) {
         const event = connection.tryRead(this.#decode, 'body') ?? (await connection.read(this.#decode, wait));
@@ -130,7 +143,7 @@ export class TelnetSession {
           await this.#owed;
           this.#owed = undefined;
         }
-        if (this.waiter === undefined && received.length >= pauseBytes)
+        if (this.waiter === undefined && received.length >= (this.#asking > 0 ? maxBufferBytes : pauseBytes))
           await new Promise<void>((resolve) => {
             this.#resume = resolve;
           });
@@ -151,6 +164,7 @@ export class TelnetSession {
   /** Nobody will answer any more. */
   end(): void {
     this.#ended = true;
+    this.#settleOver(undefined);
     this.engine.end();
     for (const resolve of this.#marks.splice(0)) resolve();
     this.#hold(false);
@@ -194,14 +208,20 @@ export class TelnetSession {
     const { signal, timeoutMs = EXPECT_MS } = call;
     return new Promise<T>((resolve, reject) => {
       signal?.throwIfAborted();
+      this.#asking++;
+      this.#resume?.();
       const onAbort = (): void => finish(() => reject(signal?.reason as Error));
       const timer = setTimeout(() => {
         const message = `${this.where} did not send ${what} within ${timeoutMs / 1000} s`;
         finish(() => reject(new ExpectTimeout(message, this.sight(), this.details())));
       }, timerMs(timeoutMs));
+      let finished = false;
       const finish = (settle: () => void): void => {
+        if (finished) return;
+        finished = true;
         clearTimeout(timer);
         signal?.removeEventListener('abort', onAbort);
+        this.#asking--;
         settle();
       };
       signal?.addEventListener('abort', onAbort);
@@ -253,7 +273,9 @@ export class TelnetSession {
     }
     this.connection.transcript.received(encodeText(formatTelnetEvent(event)), 'text');
     if (event.kind === 'subnegotiation') {
-      if (this.#answers < MAX_ANSWERS) this.#byOption.get(event.option)?.receive?.(event.bytes);
+      this.#answering = true;
+      this.#byOption.get(event.option)?.receive?.(event.bytes);
+      this.#answering = false;
     } else if (event.kind === 'negotiate') {
       const { verb, option } = event;
       if (option === TIMING_MARK) this.#timingMark(verb);
@@ -268,8 +290,8 @@ export class TelnetSession {
     else if (verb !== 'DONT') this.#marks.shift()?.();
   }
 
-  #sendSub(option: number, bytes: Uint8Array): void {
-    this.#answers++;
+  /** Sends a subnegotiation of the caller's. */
+  sendSub(option: number, bytes: Uint8Array): void {
     this.#sendEvent(encodeSubnegotiation(option, bytes), { kind: 'subnegotiation', option, bytes });
   }
 

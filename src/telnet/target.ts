@@ -29,6 +29,11 @@ export interface TelnetOptions extends ServerOptions {
   readonly xDisplay?: string | undefined;
   /** Charsets to agree to, best first. The one agreed on becomes the encoding. @see RFC 2066 */
   readonly charsets?: readonly string[] | undefined;
+  /**
+   * True asks for control of the serial port behind the server (`client.comPort`), and for BINARY unless `binary` is false. For bytes as they
+   * are give `encoding: 'latin1'`. @see RFC 2217
+   */
+  readonly comPort?: boolean | undefined;
   /** Something sent at this interval while nothing else is. Default: nothing. */
   readonly keepalive?: { readonly intervalMs: number; readonly by?: 'NOP' | 'AYT' | undefined } | undefined;
   /** Most output that may wait, unread or unmatched, in bytes. Default 16 MiB. */
@@ -60,6 +65,7 @@ const optionNames = [
   'terminalSpeed',
   'xDisplay',
   'charsets',
+  'comPort',
   'keepalive',
   'maxBufferBytes',
 ];
@@ -88,6 +94,7 @@ export function resolveTelnetTarget(
     throw new UsageError("terminalSpeed must be two numbers such as '38400,38400'");
   if (given.xDisplay !== undefined) checkValue('xDisplay', given.xDisplay);
   if (given.window !== undefined) checkWindow(given.window);
+  if (given.comPort === true && given.mode === 'raw') throw new UsageError('there is no comPort in raw mode');
   if (given.keepalive !== undefined) {
     const { intervalMs, by = 'NOP' } = given.keepalive;
     if (!(typeof intervalMs === 'number' && intervalMs > 0 && intervalMs < 2 ** 31))

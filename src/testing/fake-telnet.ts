@@ -11,6 +11,7 @@ import { OptionEngine } from '../telnet/option-engine.ts';
 import { type TelnetOptionName, telnetOptions } from '../telnet/options/table.ts';
 import { formatTelnetEvent } from '../telnet/show.ts';
 import { concatBytes, encodeText, latin1, utf8 } from '../wire/bytes.ts';
+import { FakeComPort, type FakeComPortOptions } from './fake-com-port.ts';
 import { FakeServer, type FakeServerOptions } from './fake-server.ts';
 
 /** What a command of the shell prints; a function gets the words behind it. */
@@ -33,6 +34,8 @@ export interface FakeTelnetOptions extends FakeServerOptions {
     | undefined;
   /** Charsets to ask the client for, once it agrees to CHARSET. */
   readonly charsets?: readonly string[] | undefined;
+  /** A serial port that the client may set, by RFC 2217. The shell is the device behind it. */
+  readonly comPort?: FakeComPortOptions | undefined;
 }
 
 /** What a client told of its side. */
@@ -42,10 +45,13 @@ export interface FakeTerminal {
   rows: number | undefined;
   readonly environment: Map<string, string>;
   charset: string | undefined;
+  /** The server's serial port, as this client sees it. */
+  comPort: FakeComPort | undefined;
 }
 
 const { ECHO, TTYPE, NAWS, CHARSET, BINARY } = telnetOptions;
 const NEW_ENVIRON = telnetOptions['NEW-ENVIRON'];
+const COM_PORT = telnetOptions['COM-PORT'];
 const TIMING_MARK = telnetOptions['TIMING-MARK'];
 const MAX_LINE = 8192;
 
@@ -84,6 +90,7 @@ export class FakeTelnet extends FakeServer {
       rows: undefined,
       environment: new Map(),
       charset: undefined,
+      comPort: undefined,
     };
     this.terminals.push(terminal);
     const act = async (verb: string, argument: string): Promise<boolean> => {
@@ -122,6 +129,8 @@ class FakeSession {
   #afterCr = false;
   readonly #lines: string[] = [];
   #hidden = false;
+  /** Printed, and not yet sent. */
+  readonly #held: string[] = [];
   #status = 0;
 
   constructor(connection: Connection, options: FakeTelnetOptions, terminal: FakeTerminal, act: Act) {
@@ -135,11 +144,14 @@ class FakeSession {
         option === BINARY ||
         option === telnetOptions.SGA ||
         (side === 'us' && option === ECHO) ||
-        (side === 'them' && option === NAWS),
+        (side === 'them' && option === NAWS) ||
+        (side === 'them' && option === COM_PORT && options.comPort !== undefined),
       changed: (side, option, on) => {
         if (on && side === 'them') this.#ask(option);
       },
     });
+    if (options.comPort !== undefined)
+      terminal.comPort = new FakeComPort(options.comPort, (content) => this.#sub(COM_PORT, content));
     this.#decode = telnetDecoder({ isBinary: () => this.#engine.on('them', BINARY) });
   }
 
@@ -236,6 +248,14 @@ class FakeSession {
   /** Text with its 255s doubled; a terminal gets what is printed, so that line ends are the caller's. */
   #print(text: string): Promise<void> {
     if (text === '') return Promise.resolve();
+    this.#held.push(text);
+    return this.#terminal.comPort?.suspended === true ? Promise.resolve() : this.#release();
+  }
+
+  /** Prints what waits: a client may have suspended its serial port. */
+  #release(): Promise<void> {
+    const text = this.#held.splice(0).join('');
+    if (text === '') return Promise.resolve();
     return this.#connection.write([
       { bytes: encodeTelnetData(encodeText(text), true), shown: text.replace(/\r?\n$/, '') },
     ]);
@@ -314,7 +334,10 @@ class FakeSession {
   #told(option: number, bytes: Uint8Array): void {
     const terminal = this.#terminal;
     const [first = 0, second = 0, third = 0, fourth = 0] = bytes;
-    if (option === NAWS) {
+    if (option === COM_PORT) {
+      terminal.comPort?.receive(bytes);
+      if (terminal.comPort?.suspended === false) this.#release().catch(() => undefined);
+    } else if (option === NAWS) {
       terminal.columns = first * 256 + second;
       terminal.rows = third * 256 + fourth;
     } else if (option === TTYPE && first === 0) {

@@ -1,4 +1,5 @@
 import { charset } from './charset.ts';
+import { comPort } from './com-port.ts';
 import { environment } from './environment.ts';
 import { flag, told } from './handler.ts';
 import { naws } from './naws.ts';
@@ -21,6 +22,7 @@ export const telnetOptions = {
   XDISPLOC: 35,
   'NEW-ENVIRON': 39,
   CHARSET: 42,
+  'COM-PORT': 44,
 } as const;
 
 export type TelnetOptionName = keyof typeof telnetOptions;
@@ -44,6 +46,7 @@ export const optionHandlers = {
   XDISPLOC: told((given) => given.xDisplay),
   'NEW-ENVIRON': environment,
   CHARSET: charset,
+  'COM-PORT': comPort,
 };
 
 const names = new Map<number, string>(Object.entries(telnetOptions).map(([name, code]) => [code, name]));
