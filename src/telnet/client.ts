@@ -1,5 +1,5 @@
 import type { Readable, Writable } from 'node:stream';
-import { LimitError, UsageError } from '../errors.ts';
+import { ClosedError, LimitError, UsageError } from '../errors.ts';
 import { type CallOptions, type CloseReason, type Connection, checkCall } from '../socket/connection.ts';
 import { TelnetComPort } from './com-port.ts';
 import { dialServer } from '../socket/target.ts';
@@ -20,6 +20,7 @@ import {
 import { type TelnetLogin, login } from './login.ts';
 import { textOfPieces } from './output.ts';
 import type { TelnetSide } from './option-engine.ts';
+import { encodeGmcp } from './options/gmcp.ts';
 import { type TelnetOptionName, telnetOptions } from './options/table.ts';
 import { EXPECT_MS, TelnetSession } from './session.ts';
 import {
@@ -109,6 +110,15 @@ export class TelnetClient implements AsyncDisposable {
   /** Options that are on, by name where they have one. */
   get options(): TelnetSight['options'] {
     return this.#session.options;
+  }
+
+  /** Sends a message of GMCP: `sendGmcp('Core.Supports.Set', ['Char 1'])`. UsageError unless the server has agreed to it. */
+  async sendGmcp(name: string, data?: unknown, call: CallOptions = {}): Promise<void> {
+    this.#session.needsTelnet();
+    if (!/^[\w.-]{1,256}$/.test(name)) throw new UsageError(`${JSON.stringify(name)} is no name of a GMCP message`);
+    if (!this.#session.engine.on('them', telnetOptions.GMCP))
+      throw new UsageError('the server has not agreed to GMCP: connect with gmcp: true, and look at options.them');
+    await this.#session.sendSub(telnetOptions.GMCP, encodeGmcp(name, data), call);
   }
 
   /** Hears what the server tells beside its output. Returns what ends that. A listener that throws ends the session with its error. */
@@ -219,6 +229,7 @@ export class TelnetClient implements AsyncDisposable {
         () => 'the end of the output',
         { timeoutMs: Number.POSITIVE_INFINITY, ...call },
       );
+      if (this.#session.failure !== undefined) throw this.#session.failure;
       return this.#take(this.#session.received.length);
     });
   }
@@ -231,6 +242,8 @@ export class TelnetClient implements AsyncDisposable {
         () => 'output',
         call,
       );
+      const { received, failure } = this.#session;
+      if (received.length === 0 && failure !== undefined) throw failure;
       return this.#take(this.#session.received.length);
     });
   }
@@ -313,7 +326,10 @@ export class TelnetClient implements AsyncDisposable {
         for (;;) {
           const ready = (): boolean => this.#session.received.length > 0 || this.#session.ended || inputEnded;
           await this.#until(ready, () => 'output', { ...call, timeoutMs: Number.POSITIVE_INFINITY });
-          if (this.#session.received.length === 0) return inputEnded ? 'input' : 'server';
+          if (this.#session.received.length === 0) {
+            if (this.#session.failure !== undefined) throw this.#session.failure;
+            return inputEnded ? 'input' : 'server';
+          }
           if (!output.write(this.#take(this.#session.received.length)))
             await new Promise((resume) => output.once('drain', resume));
         }
@@ -329,6 +345,7 @@ export class TelnetClient implements AsyncDisposable {
   /** Ends the session: sends what is queued, then closes. Never rejects. */
   async close(): Promise<void> {
     clearInterval(this.#keepalive);
+    await this.#session.flushed();
     await this.connection.close();
     this.#session.end();
   }
@@ -358,8 +375,8 @@ export class TelnetClient implements AsyncDisposable {
     };
     await this.#until(look, () => list.map(showPattern).join(' or '), call);
     if (match !== undefined) return match;
-    const failure = this.connection.failure;
-    if (failure instanceof LimitError) throw failure;
+    const failure = this.#session.failure ?? this.connection.failure;
+    if (failure !== undefined && !(failure instanceof ClosedError)) throw failure;
     throw new ExpectEnd(
       `${this.#session.where} ended the session before ${list.map(showPattern).join(' or ')} came${this.#session.lastSeen()}`,
       this.#session.sight(),

@@ -1,9 +1,20 @@
 import type { ComPortLineBit, ComPortModemBit } from './com-port-codec.ts';
 
+/** @see https://tintin.mudhalla.net/protocols/gmcp/ */
+export interface GmcpMessage {
+  /** 'Char.Vitals' */
+  readonly name: string;
+  /** The JSON behind it; undefined where there is none. */
+  readonly data: unknown;
+}
+
 /** What a session tells of beside its output, by name. */
 export interface TelnetEvents {
   /** A command of the server's that is no negotiation: 'GA' and 'EOR' mark prompts. A number where it has no name. */
   readonly command: string | number;
+  readonly gmcp: GmcpMessage;
+  /** What a game server says of itself: by name, one value or more. @see https://tintin.mudhalla.net/protocols/mssp/ */
+  readonly mssp: ReadonlyMap<string, readonly string[]>;
   /** The state of a serial line, as `comPort.watchLine` asked: all that is on. @see RFC 2217 */
   readonly lineState: readonly ComPortLineBit[];
   /** The state of a modem's lines, as `comPort.watchModem` asked: all that is on. @see RFC 2217 */

@@ -1,7 +1,7 @@
 export { TelnetClient, type TelnetStep } from './client.ts';
 export type { ComPortLines, ComPortSettings, TelnetComPort } from './com-port.ts';
 export type { TelnetCommandName } from './codec.ts';
-export type { TelnetEventName, TelnetEvents } from './events.ts';
+export type { GmcpMessage, TelnetEventName, TelnetEvents } from './events.ts';
 export type { TelnetExec, TelnetExecResult } from './exec.ts';
 export { ExpectEnd, ExpectTimeout, TelnetMatch, type TelnetPattern, type TelnetSight, telnetEnd } from './expect.ts';
 export type { TelnetLogin } from './login.ts';

@@ -1,4 +1,4 @@
-import { ClosedError, UsageError, messageOf } from '../errors.ts';
+import { ClosedError, UsageError, addContext, messageOf } from '../errors.ts';
 import { formatHostPort } from '../socket/address.ts';
 import { timerMs } from '../socket/deadlines.ts';
 import { type CallOptions, type Connection } from '../socket/connection.ts';
@@ -14,6 +14,7 @@ import {
   encodeSubnegotiation,
   telnetDecoder,
 } from './codec.ts';
+import { TelnetReader, TelnetWriter } from './compression.ts';
 import { Listeners } from './events.ts';
 import { ExpectTimeout, type TelnetSight } from './expect.ts';
 import { OptionEngine, type TelnetSide } from './option-engine.ts';
@@ -57,9 +58,11 @@ export class TelnetSession {
   #settleOver!: (value: undefined) => void;
   readonly #target: ResolvedTelnetTarget;
   readonly #byOption = new Map<number, OptionHandler>();
-  readonly #decode: Decoder<Event>;
+  readonly #reader: TelnetReader<Event>;
+  readonly #writer: TelnetWriter;
   #text: TelnetText;
   #ended = false;
+  #failure: Error | undefined;
   /** In the middle of a subnegotiation of the server's. */
   #answering = false;
   #answers = 0;
@@ -80,7 +83,8 @@ export class TelnetSession {
     this.raw = target.given.mode === 'raw';
     this.#text = new TelnetText(target.given.encoding);
     this.engine = new OptionEngine({
-      send: (verb, option) => this.#sendEvent(encodeNegotiation(verb, option), { kind: 'negotiate', verb, option }),
+      send: (verb, option) =>
+        void this.#sendEvent(encodeNegotiation(verb, option), { kind: 'negotiate', verb, option }),
       accepts: (side, option) => this.#byOption.get(option)?.accepts(side) ?? false,
       changed: (side, option, on) => this.#byOption.get(option)?.changed?.(side, on),
     });
@@ -92,7 +96,9 @@ export class TelnetSession {
         }
       : telnetDecoder({ isBinary: () => this.engine.on('them', BINARY) });
     // The end is an event like the others: a session ends so. What is left then is a command cut short.
-    this.#decode = (queue) => decode(queue) ?? (queue.ended ? { kind: 'end' } : undefined);
+    const decodeOrEnd: Decoder<Event> = (queue) => decode(queue) ?? (queue.ended ? { kind: 'end' } : undefined);
+    this.#reader = new TelnetReader(connection, decodeOrEnd, target.maxDecompressionRatio);
+    this.#writer = new TelnetWriter(connection);
   }
 
   #makeHandlers(): Handlers {
@@ -104,12 +110,14 @@ export class TelnetSession {
         events: this.events,
         on: (side) => this.engine.on(side, option),
         send: (content) => {
-          if (!this.#answering || this.#answers++ < MAX_ANSWERS) this.sendSub(option, content);
+          if (!this.#answering || this.#answers++ < MAX_ANSWERS) void this.sendSub(option, content);
         },
         useCharset: (charset) => {
           this.#text = new TelnetText(charset);
         },
         hold: (on) => this.#hold(on),
+        inflate: () => this.#reader.inflate(),
+        deflate: (on) => this.#writer.deflate(on),
       };
       const handler: OptionHandler = create(context);
       this.#byOption.set(option, handler);
@@ -121,6 +129,11 @@ export class TelnetSession {
   /** True once nothing more will come. */
   get ended(): boolean {
     return this.#ended;
+  }
+
+  /** Why it ended with output that was not taken in: limits, broken compression, a listener that threw. */
+  get failure(): Error | undefined {
+    return this.#failure;
   }
 
   /** The encoding in use: the one given, or the one that CHARSET agreed on. */
@@ -136,7 +149,7 @@ export class TelnetSession {
     const pauseBytes = Math.min(PAUSE_BYTES, maxBufferBytes);
     try {
       for (;;) {
-        const event = connection.tryRead(this.#decode, 'body') ?? (await connection.read(this.#decode, wait));
+        const event = this.#reader.tryNext() ?? (await this.#reader.next(wait));
         if (event.kind === 'end') break;
         this.#handle(event);
         if (this.#owed !== undefined) {
@@ -150,7 +163,9 @@ export class TelnetSession {
       }
       received.push(this.#text.end());
     } catch (error) {
-      // A listener of the caller's may have thrown: the session is not left open with nobody who reads it.
+      // Not what a peer does that goes away: output behind this there is, and it was not taken in.
+      if (!(error instanceof ClosedError)) this.#failure = addContext(error as Error, this.details());
+      // Nobody reads any more: the session is not left open.
       if (connection.failure === undefined) connection.destroy(error as Error);
     }
     this.end();
@@ -164,6 +179,8 @@ export class TelnetSession {
   /** Nobody will answer any more. */
   end(): void {
     this.#ended = true;
+    this.#reader.end();
+    this.#writer.end();
     this.#settleOver(undefined);
     this.engine.end();
     for (const resolve of this.#marks.splice(0)) resolve();
@@ -182,13 +199,18 @@ export class TelnetSession {
   }
 
   write(parts: readonly WirePart[], call: CallOptions = {}): Promise<void> {
-    return this.connection.write(parts, call);
+    return this.#writer.write(parts, call);
+  }
+
+  /** Resolves when everything written so far is with the connection. */
+  flushed(): Promise<void> {
+    return this.#writer.flushed();
   }
 
   /** Resolves when the server has worked off everything sent before, or the session has ended. */
   timingMark(): Promise<void> {
     const answered = new Promise<void>((resolve) => this.#marks.push(resolve));
-    this.#sendEvent(encodeNegotiation('DO', TIMING_MARK), { kind: 'negotiate', verb: 'DO', option: TIMING_MARK });
+    void this.#sendEvent(encodeNegotiation('DO', TIMING_MARK), { kind: 'negotiate', verb: 'DO', option: TIMING_MARK });
     return answered;
   }
 
@@ -286,19 +308,24 @@ export class TelnetSession {
   /** It is a question each time, not a state. */
   #timingMark(verb: TelnetVerb): void {
     if (verb === 'DO')
-      this.#sendEvent(encodeNegotiation('WILL', TIMING_MARK), { kind: 'negotiate', verb: 'WILL', option: TIMING_MARK });
+      void this.#sendEvent(encodeNegotiation('WILL', TIMING_MARK), {
+        kind: 'negotiate',
+        verb: 'WILL',
+        option: TIMING_MARK,
+      });
     else if (verb !== 'DONT') this.#marks.shift()?.();
   }
 
   /** Sends a subnegotiation of the caller's. */
-  sendSub(option: number, bytes: Uint8Array): void {
-    this.#sendEvent(encodeSubnegotiation(option, bytes), { kind: 'subnegotiation', option, bytes });
+  sendSub(option: number, bytes: Uint8Array, call: CallOptions = {}): Promise<void> {
+    return this.#sendEvent(encodeSubnegotiation(option, bytes), { kind: 'subnegotiation', option, bytes }, call);
   }
 
-  #sendEvent(bytes: Uint8Array, event: TelnetEvent): void {
-    const written = this.write([{ bytes, shown: formatTelnetEvent(event) }]);
+  #sendEvent(bytes: Uint8Array, event: TelnetEvent, call: CallOptions = {}): Promise<void> {
+    const written = this.write([{ bytes, shown: formatTelnetEvent(event) }], call);
     written.catch(() => undefined);
     this.#owed = written;
+    return written;
   }
 
   #hold(on: boolean): void {

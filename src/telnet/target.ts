@@ -34,6 +34,17 @@ export interface TelnetOptions extends ServerOptions {
    * are give `encoding: 'latin1'`. @see RFC 2217
    */
   readonly comPort?: boolean | undefined;
+  /**
+   * True lets the server compress what it sends (MCCP2), and compresses what is sent to it (MCCP3). What came by a compressed session can
+   * tell a listener of secrets by its length: not for those. Default false.
+   */
+  readonly compression?: boolean | undefined;
+  /** How much more may come out of compressed output than went in, beyond the first 16 MiB. Default 250. */
+  readonly maxDecompressionRatio?: number | undefined;
+  /** True takes messages of GMCP: the event 'gmcp', and `sendGmcp`. */
+  readonly gmcp?: boolean | undefined;
+  /** True takes the status of a game server, MSSP: the event 'mssp'. */
+  readonly mssp?: boolean | undefined;
   /** Something sent at this interval while nothing else is. Default: nothing. */
   readonly keepalive?: { readonly intervalMs: number; readonly by?: 'NOP' | 'AYT' | undefined } | undefined;
   /** Most output that may wait, unread or unmatched, in bytes. Default 16 MiB. */
@@ -45,6 +56,7 @@ export type TelnetTarget = ServerTarget<TelnetOptions>;
 
 export interface ResolvedTelnetTarget extends ResolvedServer<TelnetOptions> {
   readonly maxBufferBytes: number;
+  readonly maxDecompressionRatio: number;
 }
 
 /** @see RFC 4248 (telnet), IANA port 992 (telnets) */
@@ -66,6 +78,10 @@ const optionNames = [
   'xDisplay',
   'charsets',
   'comPort',
+  'compression',
+  'maxDecompressionRatio',
+  'gmcp',
+  'mssp',
   'keepalive',
   'maxBufferBytes',
 ];
@@ -105,6 +121,7 @@ export function resolveTelnetTarget(
   return {
     ...server,
     endpoint,
+    maxDecompressionRatio: wholeNumber('maxDecompressionRatio', given.maxDecompressionRatio ?? 250),
     maxBufferBytes: wholeNumber('maxBufferBytes', given.maxBufferBytes ?? 16 * 1024 * 1024),
   };
 }

@@ -44,6 +44,8 @@ describe('what the server is told', () => {
         ['TERM_THEME', 'dark'],
       ]),
       charset: 'ISO-8859-1',
+      gmcp: [],
+      comPort: undefined,
     });
     expect(client.encoding).toBe('iso-8859-1');
     client.resize({ columns: 300, rows: 50 });

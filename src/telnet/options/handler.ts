@@ -16,6 +16,10 @@ export interface OptionContext {
   useCharset(name: string): void;
   /** Holds back what the caller writes, or lets it go again. */
   hold(on: boolean): void;
+  /** What the server sends behind this subnegotiation is compressed. */
+  inflate(): void;
+  /** What is sent from here on is compressed, or no longer. */
+  deflate(on: boolean): void;
 }
 
 /** The client's part in one option. */

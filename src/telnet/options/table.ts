@@ -1,7 +1,10 @@
 import { charset } from './charset.ts';
 import { comPort } from './com-port.ts';
 import { environment } from './environment.ts';
+import { gmcp } from './gmcp.ts';
 import { flag, told } from './handler.ts';
+import { mccp2, mccp3 } from './mccp.ts';
+import { mssp } from './mssp.ts';
 import { naws } from './naws.ts';
 import { status } from './status.ts';
 import { terminalType } from './terminal-type.ts';
@@ -23,6 +26,10 @@ export const telnetOptions = {
   'NEW-ENVIRON': 39,
   CHARSET: 42,
   'COM-PORT': 44,
+  MSSP: 70,
+  MCCP2: 86,
+  MCCP3: 87,
+  GMCP: 201,
 } as const;
 
 export type TelnetOptionName = keyof typeof telnetOptions;
@@ -47,6 +54,10 @@ export const optionHandlers = {
   'NEW-ENVIRON': environment,
   CHARSET: charset,
   'COM-PORT': comPort,
+  MSSP: mssp,
+  MCCP2: mccp2,
+  MCCP3: mccp3,
+  GMCP: gmcp,
 };
 
 const names = new Map<number, string>(Object.entries(telnetOptions).map(([name, code]) => [code, name]));
