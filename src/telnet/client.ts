@@ -1,5 +1,5 @@
 import type { Readable, Writable } from 'node:stream';
-import { ClosedError, LimitError, UsageError } from '../errors.ts';
+import { ClosedError, LimitError, TlsError, UsageError, addContext } from '../errors.ts';
 import { type CallOptions, type CloseReason, type Connection, checkCall } from '../socket/connection.ts';
 import { TelnetComPort } from './com-port.ts';
 import { dialServer } from '../socket/target.ts';
@@ -23,6 +23,7 @@ import type { TelnetSide } from './option-engine.ts';
 import { encodeGmcp } from './options/gmcp.ts';
 import { type TelnetOptionName, telnetOptions } from './options/table.ts';
 import { EXPECT_MS, TelnetSession } from './session.ts';
+import { agreeOnTls } from './start-tls.ts';
 import {
   type ResolvedTelnetTarget,
   type TelnetOptions,
@@ -68,7 +69,9 @@ export class TelnetClient implements AsyncDisposable {
   /** Connects. Resolves before any negotiation: a server that has nothing to negotiate says nothing. */
   static async connect(target: TelnetTarget | undefined, options: TelnetOptions = {}): Promise<TelnetClient> {
     const resolved = resolveTelnetTarget(target, options);
-    const session = new TelnetSession(await dialServer(resolved, 'TELNET'), resolved);
+    const connection = await dialServer(resolved, 'TELNET');
+    if (resolved.endpoint.tls === 'starttls') await upgrade(connection, resolved);
+    const session = new TelnetSession(connection, resolved);
     const client = new TelnetClient(session, resolved);
     void session.run().then(() => clearInterval(client.#keepalive));
     client.#start();
@@ -448,5 +451,25 @@ export class TelnetClient implements AsyncDisposable {
 
   #busy(name: string): UsageError {
     return new UsageError(`${name} cannot read while ${this.#reading ?? ''} does: wait for it first`);
+  }
+}
+
+/** Begins TLS by the option of the same name, before anything else; there is no session without it. */
+async function upgrade(connection: Connection, { tls }: ResolvedTelnetTarget): Promise<void> {
+  const { host, port } = connection;
+  try {
+    if (!(await agreeOnTls(connection, 'us')))
+      throw new TlsError(`Telnet server ${host}:${port} refuses to begin TLS`, {
+        protocol: 'TELNET',
+        host,
+        port,
+        reason: 'STARTTLS_UNAVAILABLE',
+        hint: "use telnets:// where it has TLS from the first byte, or tls: 'none' to go on in the clear",
+      });
+    await connection.startTls(tls);
+  } catch (error) {
+    const failure = addContext(error as Error, { protocol: 'TELNET', host, port });
+    connection.destroy(failure);
+    throw failure;
   }
 }

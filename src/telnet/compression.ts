@@ -40,8 +40,8 @@ export class TelnetReader<E> {
   }
 
   /** An event of what has arrived, where that needs no waiting. */
-  tryNext(): E | undefined {
-    return this.#queue === undefined ? this.#connection.tryRead(this.#decode, 'body') : this.#decode(this.#queue);
+  tryNext(shown: 'text' | 'body' = 'body'): E | undefined {
+    return this.#queue === undefined ? this.#connection.tryRead(this.#decode, shown) : this.#decode(this.#queue);
   }
 
   /** The next event; the decoder decides what the end is. */

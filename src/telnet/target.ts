@@ -51,7 +51,7 @@ export interface TelnetOptions extends ServerOptions {
   readonly maxBufferBytes?: number | undefined;
 }
 
-/** Where to connect: `telnet://host`, `telnets://host`, or the same as an object. */
+/** Where to connect: `telnet://host`, `telnets://host`, `telnet+starttls://host`, or the same as an object. */
 export type TelnetTarget = ServerTarget<TelnetOptions>;
 
 export interface ResolvedTelnetTarget extends ResolvedServer<TelnetOptions> {
@@ -62,7 +62,7 @@ export interface ResolvedTelnetTarget extends ResolvedServer<TelnetOptions> {
 /** @see RFC 4248 (telnet), IANA port 992 (telnets) */
 export const telnetSchemes: SchemeTable = {
   protocol: 'telnet',
-  schemes: { telnet: 'none', telnets: 'implicit' },
+  schemes: { telnet: 'none', telnets: 'implicit', 'telnet+starttls': 'starttls' },
   port: 23,
   implicitPort: 992,
 };
@@ -93,10 +93,11 @@ export function resolveTelnetTarget(
 ): ResolvedTelnetTarget {
   const server = resolveServer(target, options, telnetSchemes, optionNames);
   const { given } = server;
-  // A host and a port say nothing of TLS; options of TLS, or the word itself, do.
-  if (server.endpoint.tls === 'starttls' && (given.tls !== undefined || typeof target === 'string'))
-    throw new UsageError("Telnet begins TLS with the first byte or not at all: use telnets://, or tls: 'implicit'");
-  const endpoint = server.endpoint.tls === 'starttls' ? { ...server.endpoint, tls: 'none' as const } : server.endpoint;
+  // A host and a port say nothing of TLS, and hardly a server has its option; options of TLS, or the word itself, ask for it.
+  const unasked = server.endpoint.tls === 'starttls' && given.tls === undefined && typeof target !== 'string';
+  const endpoint = unasked ? { ...server.endpoint, tls: 'none' as const } : server.endpoint;
+  if (endpoint.tls === 'starttls' && given.mode === 'raw')
+    throw new UsageError("raw mode cannot negotiate TLS: use tls: 'implicit' or 'none'");
   if (given.mode !== undefined && given.mode !== 'telnet' && given.mode !== 'raw')
     throw new UsageError(`mode must be 'telnet' or 'raw'; got ${JSON.stringify(given.mode)}`);
   for (const encoding of [given.encoding ?? 'utf-8', ...(given.charsets ?? [])]) checkEncoding(encoding);

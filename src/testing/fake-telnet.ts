@@ -14,6 +14,7 @@ import { decodeGmcp, encodeGmcp } from '../telnet/options/gmcp.ts';
 import { encodeMssp } from '../telnet/options/mssp.ts';
 import { type TelnetOptionName, telnetOptions } from '../telnet/options/table.ts';
 import { formatTelnetEvent } from '../telnet/show.ts';
+import { agreeOnTls } from '../telnet/start-tls.ts';
 import { EMPTY, concatBytes, encodeText, latin1, utf8 } from '../wire/bytes.ts';
 import { FakeComPort, type FakeComPortOptions } from './fake-com-port.ts';
 import { FakeServer, type FakeServerOptions } from './fake-server.ts';
@@ -70,7 +71,8 @@ const MAX_LINE = 8192;
 
 /**
  * A Telnet server for tests, made of the client's codec and option engine: login where there are `users`, a small shell, or a dialogue.
- * `on` matches the shell's commands by name; 'CONNECT', 'LOGIN' and 'PASSWORD' stand for what comes before them.
+ * `on` matches the shell's commands by name; 'STARTTLS', 'CONNECT', 'LOGIN' and 'PASSWORD' stand for what comes before
+ * them.
  */
 export class FakeTelnet extends FakeServer {
   readonly #options: FakeTelnetOptions;
@@ -83,7 +85,6 @@ export class FakeTelnet extends FakeServer {
   }
 
   static async start(options: FakeTelnetOptions = {}): Promise<FakeTelnet> {
-    if (options.tls === 'starttls') throw new UsageError("the fake Telnet server has tls: 'none' and 'implicit'");
     const server = new FakeTelnet(options);
     const passwords = Object.values(options.users ?? {}).filter((password) => password !== '');
     const mask = (line: string): string => passwords.reduce((text, each) => text.replaceAll(each, '***'), line);
@@ -93,7 +94,8 @@ export class FakeTelnet extends FakeServer {
 
   get url(): string {
     const host = this.host.includes(':') ? `[${this.host}]` : this.host;
-    return `${this.tlsMode === 'implicit' ? 'telnets' : 'telnet'}://${host}:${this.port}`;
+    const scheme = { none: 'telnet', implicit: 'telnets', starttls: 'telnet+starttls' }[this.tlsMode];
+    return `${scheme}://${host}:${this.port}`;
   }
 
   async #talk(connection: Connection): Promise<void> {
@@ -114,6 +116,14 @@ export class FakeTelnet extends FakeServer {
       return outcome?.kind === 'replied';
     };
     try {
+      if (this.tlsMode === 'starttls') {
+        if (!(await agreeOnTls(connection, 'them'))) {
+          await connection.write([encodeText('This server begins TLS, or nothing.\r\n')]);
+          return await connection.close(100);
+        }
+        if (await act('STARTTLS', '')) return;
+        await connection.startTls(this.serverTls);
+      }
       const session = new FakeSession(connection, this.#options, terminal, act);
       try {
         await session.run();
@@ -313,7 +323,7 @@ class FakeSession {
   }
 
   async #next(): Promise<void> {
-    const event = this.#reader.tryNext() ?? (await this.#reader.next({ phase: 'idle' }));
+    const event = this.#reader.tryNext('text') ?? (await this.#reader.next({ phase: 'idle' }));
     if (event.kind === 'data') this.#type(event.bytes);
     else if (event.kind === 'negotiate') {
       if (event.option !== TIMING_MARK) this.#engine.receive(event.verb, event.option);

@@ -26,6 +26,7 @@ export const telnetOptions = {
   'NEW-ENVIRON': 39,
   CHARSET: 42,
   'COM-PORT': 44,
+  'START-TLS': 46,
   MSSP: 70,
   MCCP2: 86,
   MCCP3: 87,
