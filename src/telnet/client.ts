@@ -17,6 +17,7 @@ import {
   type TelnetSight,
   showPattern,
 } from './expect.ts';
+import { interact } from './interact.ts';
 import { type TelnetLogin, login } from './login.ts';
 import { textOfPieces } from './output.ts';
 import type { TelnetSide } from './option-engine.ts';
@@ -308,40 +309,27 @@ export class TelnetClient implements AsyncDisposable {
 
   /** Connects the session to streams, until either ends. Returns why. Neither stream is ended. */
   interact(input: Readable, output: Writable, call: Pick<CallOptions, 'signal'> = {}): Promise<'server' | 'input'> {
-    return this.#exclusively('interact', async () => {
-      let inputEnded = false;
-      const onData = (chunk: Uint8Array | string): void => {
-        // Held back while the server is: else what is typed or piped in would pile up here.
-        input.pause();
-        this.write(chunk).then(
-          () => input.resume(),
-          () => undefined,
-        );
-      };
-      const onEnd = (): void => {
-        inputEnded = true;
-        this.#session.waiter?.();
-      };
-      input.on('data', onData);
-      input.on('end', onEnd);
-      input.on('close', onEnd);
-      try {
-        for (;;) {
-          const ready = (): boolean => this.#session.received.length > 0 || this.#session.ended || inputEnded;
-          await this.#until(ready, () => 'output', { ...call, timeoutMs: Number.POSITIVE_INFINITY });
-          if (this.#session.received.length === 0) {
-            if (this.#session.failure !== undefined) throw this.#session.failure;
-            return inputEnded ? 'input' : 'server';
-          }
-          if (!output.write(this.#take(this.#session.received.length)))
-            await new Promise((resume) => output.once('drain', resume));
-        }
-      } finally {
-        input.pause();
-        input.off('data', onData);
-        input.off('end', onEnd);
-        input.off('close', onEnd);
-      }
+    return this.#exclusively('interact', () => {
+      const session = this.#session;
+      return interact(
+        {
+          write: (data) => this.write(data),
+          output: async (done) => {
+            await this.#until(
+              () => session.received.length > 0 || session.ended || done(),
+              () => 'output',
+              { ...call, timeoutMs: Number.POSITIVE_INFINITY },
+            );
+            if (session.received.length === 0 && session.failure !== undefined) throw session.failure;
+            return this.#take(session.received.length);
+          },
+          wake: () => session.waiter?.(),
+          flow: session.handlers.LFLOW.state,
+        },
+        input,
+        output,
+        call.signal,
+      );
     });
   }
 

@@ -1,3 +1,4 @@
+import type { LineMode, SpecialCharacter } from './linemode-codec.ts';
 import type { ComPortLineBit, ComPortModemBit } from './com-port-codec.ts';
 
 /** @see https://tintin.mudhalla.net/protocols/gmcp/ */
@@ -12,6 +13,12 @@ export interface GmcpMessage {
 export interface TelnetEvents {
   /** A command of the server's that is no negotiation: 'GA' and 'EOR' mark prompts. A number where it has no name. */
   readonly command: string | number;
+  /** How the server wants lines to be treated; the client has agreed. @see RFC 1184 section 2.2 */
+  readonly lineMode: LineMode;
+  /** All special characters that are agreed on, at every change. @see RFC 1184 section 2.4 */
+  readonly specialCharacters: readonly SpecialCharacter[];
+  /** Whether the terminal is to heed XOFF, and what lets it go on. @see RFC 1372 */
+  readonly flowControl: { readonly on: boolean; readonly restartAny: boolean };
   readonly gmcp: GmcpMessage;
   /** What a game server says of itself: by name, one value or more. @see https://tintin.mudhalla.net/protocols/mssp/ */
   readonly mssp: ReadonlyMap<string, readonly string[]>;

@@ -4,6 +4,7 @@ export type { TelnetCommandName } from './codec.ts';
 export type { GmcpMessage, TelnetEventName, TelnetEvents } from './events.ts';
 export type { TelnetExec, TelnetExecResult } from './exec.ts';
 export { ExpectEnd, ExpectTimeout, TelnetMatch, type TelnetPattern, type TelnetSight, telnetEnd } from './expect.ts';
+export type { LineFunction, LineMode, SpecialCharacter } from './linemode-codec.ts';
 export type { TelnetLogin } from './login.ts';
 export type { TelnetSide } from './option-engine.ts';
 export type {

@@ -27,6 +27,10 @@ export interface TelnetOptions extends ServerOptions {
   readonly terminalSpeed?: string | undefined;
   /** 'host:0.0'. @see RFC 1096 */
   readonly xDisplay?: string | undefined;
+  /** True agrees to LINEMODE: the events 'lineMode' and 'specialCharacters' say how lines are to be treated. @see RFC 1184 */
+  readonly linemode?: boolean | undefined;
+  /** True agrees to flow control at the terminal: `interact` stops the output at XOFF and goes on at XON. @see RFC 1372 */
+  readonly flowControl?: boolean | undefined;
   /** Charsets to agree to, best first. The one agreed on becomes the encoding. @see RFC 2066 */
   readonly charsets?: readonly string[] | undefined;
   /**
@@ -76,6 +80,8 @@ const optionNames = [
   'environment',
   'terminalSpeed',
   'xDisplay',
+  'linemode',
+  'flowControl',
   'charsets',
   'comPort',
   'compression',

@@ -1,8 +1,10 @@
 import { charset } from './charset.ts';
 import { comPort } from './com-port.ts';
 import { environment } from './environment.ts';
+import { flow } from './flow.ts';
 import { gmcp } from './gmcp.ts';
 import { flag, told } from './handler.ts';
+import { linemode } from './linemode.ts';
 import { mccp2, mccp3 } from './mccp.ts';
 import { mssp } from './mssp.ts';
 import { naws } from './naws.ts';
@@ -52,6 +54,8 @@ export const optionHandlers = {
   TSPEED: told((given) => given.terminalSpeed),
   /** @see RFC 1096 */
   XDISPLOC: told((given) => given.xDisplay),
+  LFLOW: flow,
+  LINEMODE: linemode,
   'NEW-ENVIRON': environment,
   CHARSET: charset,
   'COM-PORT': comPort,
