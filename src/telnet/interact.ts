@@ -38,7 +38,7 @@ export async function interact(
       else if (stopped && session.flow.restartAny) setStopped(false);
       return code !== XOFF && code !== XON;
     };
-    return typeof chunk === 'string' ? [...chunk].filter(isData).join('') : chunk.filter(isData);
+    return typeof chunk === 'string' ? Array.from(chunk).filter(isData).join('') : chunk.filter(isData);
   };
   const onData = (chunk: Uint8Array | string): void => {
     const typed = withoutFlow(chunk);
