@@ -1,4 +1,4 @@
-import { concatBytes, encodeText, latin1 } from '../wire/bytes.ts';
+import { concatBytes, encodeText, utf8 } from '../wire/bytes.ts';
 
 /** Flow control of what is sent to the device, or both ways. */
 export type ComPortFlowControl = 'none' | 'xon-xoff' | 'hardware' | 'dcd' | 'dsr';
@@ -78,7 +78,7 @@ export function encodeComPort(message: ComPortMessage, from: ComPortRole): Uint8
 export function decodeComPort(content: Uint8Array, from: ComPortRole): ComPortMessage | undefined {
   const command = commands[(content[0] ?? -1) - (from === 'server' ? FROM_SERVER : 0)];
   if (command === undefined) return undefined;
-  if (command === 'signature') return { command, text: latin1(content, 1) };
+  if (command === 'signature') return { command, text: utf8(content.subarray(1)) };
   if (command === 'suspend' || command === 'resume') return { command };
   if (command === 'baud-rate') {
     if (content.length < 5) return undefined;

@@ -12,6 +12,7 @@ afterEach(async () => {
 
 const messages: [string, ComPortMessage, string, string][] = [
   ['a signature', { command: 'signature', text: 'box 1' }, '\x00box 1', '\x64box 1'],
+  ['a signature that is not ASCII', { command: 'signature', text: 'é' }, '\x00\xc3\xa9', '\x64\xc3\xa9'],
   ['a question for it', { command: 'signature', text: '' }, '\x00', '\x64'],
   ['a rate', { command: 'baud-rate', value: 115_200 }, '\x01\x00\x01\xc2\x00', '\x65\x00\x01\xc2\x00'],
   ['the largest rate', { command: 'baud-rate', value: 2 ** 32 - 1 }, '\x01\xff\xff\xff\xff', '\x65\xff\xff\xff\xff'],
