@@ -42,7 +42,7 @@ export function addTelnetCommand(program: Command): void {
       step('send-env'),
     )
     .option('--raw', 'plain TCP: no Telnet commands')
-    .option('--tls <mode>', 'implicit (TELNETS) or none')
+    .option('--tls <mode>', 'implicit (TELNETS), starttls or none')
     .option('--ca <file>', 'trust this authority (PEM)')
     .option('--pin <pin>', 'trust exactly this certificate: sha256/…')
     .option('--encoding <name>', 'of the text; default utf-8')

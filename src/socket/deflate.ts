@@ -23,6 +23,7 @@ class DeflateTransport implements Transport {
   readonly #inner: Transport;
   readonly #inflate: InflateRaw = createInflateRaw({ chunkSize: 64 * 1024 });
   readonly #deflate: DeflateRaw = createDeflateRaw();
+  readonly #deflated: Uint8Array[] = [];
   #received: Uint8Array[] = [];
   #receivedBytes = 0;
   #failure: Error | undefined;
@@ -51,6 +52,8 @@ class DeflateTransport implements Transport {
       this.#fail(new ProtocolError('the peer sent what is no compressed data', { reason: 'DEFLATE', cause: error }));
       this.#inner.destroy(this.#failure);
     });
+    // Taken as it comes: the compressor stops while its output waits, and then never gets to the flush.
+    this.#deflate.on('data', (chunk: Uint8Array) => this.#deflated.push(chunk));
     this.#deflate.on('error', (error) => this.#fail(error));
   }
 
@@ -121,13 +124,7 @@ class DeflateTransport implements Transport {
   async #write(chunks: readonly Uint8Array[]): Promise<void> {
     for (const chunk of chunks) this.#deflate.write(chunk);
     await new Promise<void>((resolve) => this.#deflate.flush(constants.Z_SYNC_FLUSH, resolve));
-    const out: Uint8Array[] = [];
-    for (
-      let piece = this.#deflate.read() as Uint8Array | null;
-      piece !== null;
-      piece = this.#deflate.read() as Uint8Array | null
-    )
-      out.push(piece);
+    const out = this.#deflated.splice(0);
     if (out.length > 0) await this.#inner.write(out);
   }
 

@@ -1,28 +1,12 @@
 import type { Readable, Writable } from 'node:stream';
-import { ClosedError, LimitError, UsageError, messageOf } from '../errors.ts';
+import { ClosedError, LimitError, TlsError, UsageError, addContext } from '../errors.ts';
 import { type CallOptions, type CloseReason, type Connection, checkCall } from '../socket/connection.ts';
+import { TelnetComPort } from './com-port.ts';
 import { dialServer } from '../socket/target.ts';
 import { timerMs } from '../socket/deadlines.ts';
 import { Secret, checkArgument } from '../wire/arguments.ts';
-import type { Decoder } from '../wire/byte-queue.ts';
-import { encodeText } from '../wire/bytes.ts';
-import { anyBytes } from '../wire/line.ts';
-import { TelnetAnswers } from './answers.ts';
-import {
-  type TelnetCommandName,
-  type TelnetEvent,
-  type TelnetOptionName,
-  type TelnetVerb,
-  encodeCommand,
-  encodeNegotiation,
-  encodeSubnegotiation,
-  encodeTelnetData,
-  formatTelnetEvent,
-  optionName,
-  telnetCommands,
-  telnetDecoder,
-  telnetOptions,
-} from './codec.ts';
+import { type TelnetCommandName, encodeCommand, encodeTelnetData, telnetCommands } from './codec.ts';
+import type { TelnetEventName, TelnetEvents } from './events.ts';
 import { type TelnetExec, type TelnetExecResult, exec } from './exec.ts';
 import {
   ExpectEnd,
@@ -33,9 +17,14 @@ import {
   type TelnetSight,
   showPattern,
 } from './expect.ts';
+import { interact } from './interact.ts';
 import { type TelnetLogin, login } from './login.ts';
-import { TelnetOutput, textOfPieces } from './output.ts';
-import { OptionEngine, type TelnetSide } from './options.ts';
+import { textOfPieces } from './output.ts';
+import type { TelnetSide } from './option-engine.ts';
+import { encodeGmcp } from './options/gmcp.ts';
+import { type TelnetOptionName, telnetOptions } from './options/table.ts';
+import { EXPECT_MS, TelnetSession } from './session.ts';
+import { agreeOnTls } from './start-tls.ts';
 import {
   type ResolvedTelnetTarget,
   type TelnetOptions,
@@ -44,7 +33,6 @@ import {
   checkWindow,
   resolveTelnetTarget,
 } from './target.ts';
-import { TelnetText } from './text.ts';
 
 /** A step of a script: wait, then send a line. */
 export interface TelnetStep {
@@ -54,13 +42,7 @@ export interface TelnetStep {
   readonly timeoutMs?: number | undefined;
 }
 
-type Event = TelnetEvent | { readonly kind: 'end' };
-
-const EXPECT_MS = 10_000;
-/** Output that waits, while nobody reads, before the server is held back. */
-const PAUSE_BYTES = 1024 * 1024;
 const BINARY = telnetOptions.BINARY;
-const NAWS = telnetOptions.NAWS;
 const TIMING_MARK = telnetOptions['TIMING-MARK'];
 
 /**
@@ -71,63 +53,38 @@ const TIMING_MARK = telnetOptions['TIMING-MARK'];
  * @see RFC 854
  */
 export class TelnetClient implements AsyncDisposable {
-  readonly #connection: Connection;
+  readonly #session: TelnetSession;
   readonly #target: ResolvedTelnetTarget;
-  readonly #engine: OptionEngine;
-  readonly #answers: TelnetAnswers;
-  readonly #decode: Decoder<Event>;
-  #text: TelnetText;
-  readonly #received = new TelnetOutput();
-  #ended = false;
+  /** The serial port behind the server: connect with `comPort: true`. */
+  readonly comPort: TelnetComPort;
   /** The call that reads. */
   #reading: string | undefined;
-  /** Tells the one who waits for output that there is more. */
-  #wake: (() => void) | undefined;
-  #resume: (() => void) | undefined;
-  /** A write of the pump's that the connection wants waited for. */
-  #owed: Promise<void> | undefined;
-  #marks: (() => void)[] = [];
   #keepalive: NodeJS.Timeout | undefined;
 
-  private constructor(connection: Connection, target: ResolvedTelnetTarget) {
-    this.#connection = connection;
+  private constructor(session: TelnetSession, target: ResolvedTelnetTarget) {
+    this.#session = session;
+    this.comPort = new TelnetComPort(session);
     this.#target = target;
-    this.#text = new TelnetText(target.given.encoding);
-    this.#answers = new TelnetAnswers(target.given, (charset) => {
-      this.#text = new TelnetText(charset);
-    });
-    this.#engine = new OptionEngine({
-      send: (verb, option) => this.#sendEvent(encodeNegotiation(verb, option), { kind: 'negotiate', verb, option }),
-      accepts: (side, option) => this.#answers.accepts(side, option),
-      changed: (side, option, on) => {
-        if (side === 'us' && option === NAWS && on) this.#sendWindow();
-      },
-    });
-    const decode: Decoder<TelnetEvent> = this.#raw
-      ? (queue) => {
-          const bytes = anyBytes(queue);
-          return bytes && { kind: 'data', bytes };
-        }
-      : telnetDecoder({ isBinary: () => this.#engine.on('them', BINARY) });
-    // The end is an event like the others: a session ends so. What is left then is a command cut short.
-    this.#decode = (queue) => decode(queue) ?? (queue.ended ? { kind: 'end' } : undefined);
   }
 
   /** Connects. Resolves before any negotiation: a server that has nothing to negotiate says nothing. */
   static async connect(target: TelnetTarget | undefined, options: TelnetOptions = {}): Promise<TelnetClient> {
     const resolved = resolveTelnetTarget(target, options);
     const connection = await dialServer(resolved, 'TELNET');
-    const client = new TelnetClient(connection, resolved);
-    void client.#pump();
+    if (resolved.endpoint.tls === 'starttls') await upgrade(connection, resolved);
+    const session = new TelnetSession(connection, resolved);
+    const client = new TelnetClient(session, resolved);
+    void session.run().then(() => clearInterval(client.#keepalive));
     client.#start();
     return client;
   }
 
   #start(): void {
-    const { binary, keepalive } = this.#target.given;
-    if (binary === true && !this.#raw) {
-      void this.#engine.enable('us', BINARY);
-      void this.#engine.enable('them', BINARY);
+    const { comPort = false, binary = comPort, keepalive } = this.#target.given;
+    if (comPort) void this.#session.engine.enable('us', telnetOptions['COM-PORT']);
+    if (binary && !this.#session.raw) {
+      void this.#session.engine.enable('us', BINARY);
+      void this.#session.engine.enable('them', BINARY);
     }
     if (keepalive === undefined) return;
     const { intervalMs, by = 'NOP' } = keepalive;
@@ -135,32 +92,42 @@ export class TelnetClient implements AsyncDisposable {
     this.#keepalive.unref();
   }
 
-  get #raw(): boolean {
-    return this.#target.given.mode === 'raw';
-  }
-
   get secure(): boolean {
-    return this.#connection.secure;
+    return this.connection.secure;
   }
 
   /** The connection below. Its reading belongs to this client. */
   get connection(): Connection {
-    return this.#connection;
+    return this.#session.connection;
   }
 
   /** Settles when the connection has ended, with the reason. Never rejects. */
   get closed(): Promise<CloseReason> {
-    return this.#connection.closed;
+    return this.connection.closed;
   }
 
   /** The encoding in use: the one given, or the one that CHARSET agreed on. */
   get encoding(): string {
-    return this.#text.encoding;
+    return this.#session.text.encoding;
   }
 
   /** Options that are on, by name where they have one. */
   get options(): TelnetSight['options'] {
-    return { us: this.#engine.enabled('us').map(optionName), them: this.#engine.enabled('them').map(optionName) };
+    return this.#session.options;
+  }
+
+  /** Sends a message of GMCP: `sendGmcp('Core.Supports.Set', ['Char 1'])`. UsageError unless the server has agreed to it. */
+  async sendGmcp(name: string, data?: unknown, call: CallOptions = {}): Promise<void> {
+    this.#session.needsTelnet();
+    if (!/^[\w.-]{1,256}$/.test(name)) throw new UsageError(`${JSON.stringify(name)} is no name of a GMCP message`);
+    if (!this.#session.engine.on('them', telnetOptions.GMCP))
+      throw new UsageError('the server has not agreed to GMCP: connect with gmcp: true, and look at options.them');
+    await this.#session.sendSub(telnetOptions.GMCP, encodeGmcp(name, data), call);
+  }
+
+  /** Hears what the server tells beside its output. Returns what ends that. A listener that throws ends the session with its error. */
+  on<Name extends TelnetEventName>(name: Name, listener: (value: TelnetEvents[Name]) => void): () => void {
+    return this.#session.events.on(name, listener);
   }
 
   /**
@@ -177,49 +144,40 @@ export class TelnetClient implements AsyncDisposable {
   }
 
   async #negotiate(side: TelnetSide, option: TelnetOptionName, on: boolean, call: CallOptions): Promise<boolean> {
-    this.#needsTelnet();
+    this.#session.needsTelnet();
     checkCall(call);
     if (!Object.hasOwn(telnetOptions, option))
       throw new UsageError(
         `${JSON.stringify(option)} is no option; there are ${Object.keys(telnetOptions).join(', ')}`,
       );
     const code = telnetOptions[option];
-    if (on && side === 'us' && !this.#answers.accepts(side, code))
+    if (on && side === 'us' && !this.#session.accepts(side, code))
       throw new UsageError(`${option} cannot be offered: nothing was given for it when connecting`);
     if (code === TIMING_MARK) throw new UsageError('TIMING-MARK is asked for with timingMark()');
-    const answered = this.#engine[on ? 'enable' : 'disable'](side, code);
-    return this.#within(answered, `an answer about ${option}`, call);
+    const answered = this.#session.engine[on ? 'enable' : 'disable'](side, code);
+    return this.#session.within(answered, `an answer about ${option}`, call);
   }
 
   /** Resolves once the server has worked off everything sent before. @see RFC 860 */
   async timingMark(call: CallOptions = {}): Promise<void> {
-    this.#needsTelnet();
+    this.#session.needsTelnet();
     checkCall(call);
-    const answered = new Promise<void>((resolve) => this.#marks.push(resolve));
-    this.#sendEvent(encodeNegotiation('DO', TIMING_MARK), { kind: 'negotiate', verb: 'DO', option: TIMING_MARK });
-    await this.#within(answered, 'a timing mark', call);
-    if (this.#ended) throw this.#closedError();
+    await this.#session.within(this.#session.timingMark(), 'a timing mark', call);
+    if (this.#session.ended) throw this.#session.closedError();
   }
 
   /** Tells the server the size of the window, now and whenever it asks. @see RFC 1073 */
   resize(window: TelnetWindow): void {
     checkWindow(window);
-    this.#answers.resize(window);
-    if (this.#engine.on('us', NAWS)) this.#sendWindow();
-  }
-
-  #sendWindow(): void {
-    const size = this.#answers.windowSize();
-    if (size !== undefined)
-      this.#sendEvent(encodeSubnegotiation(NAWS, size), { kind: 'subnegotiation', option: NAWS, bytes: size });
+    this.#session.handlers.NAWS.resize(window);
   }
 
   /** Sends a command: 'AYT', 'IP', 'BRK', … */
   async command(name: TelnetCommandName, call: CallOptions = {}): Promise<void> {
-    this.#needsTelnet();
+    this.#session.needsTelnet();
     if (!Object.hasOwn(telnetCommands, name) || ['SB', 'SE', 'WILL', 'WONT', 'DO', 'DONT'].includes(name))
       throw new UsageError(`${JSON.stringify(name)} is not a command that stands alone`);
-    await this.#connection.write([{ bytes: encodeCommand(name), shown: `IAC ${name}` }], call);
+    await this.#session.write([{ bytes: encodeCommand(name), shown: `IAC ${name}` }], call);
   }
 
   /**
@@ -232,25 +190,24 @@ export class TelnetClient implements AsyncDisposable {
 
   /** Sends text and the end of the line: CR LF, or CR in BINARY, which is what the Enter key sends. */
   writeLine(text: string | Secret, call: CallOptions = {}): Promise<void> {
-    return this.#send(text, this.#engine.on('us', BINARY) ? '\r' : '\r\n', call);
+    return this.#send(text, this.#session.engine.on('us', BINARY) ? '\r' : '\r\n', call);
   }
 
   async #send(data: string | Uint8Array | Secret, end: string, call: CallOptions): Promise<void> {
     if (typeof data !== 'string' && !(data instanceof Uint8Array) && !(data instanceof Secret))
       throw new UsageError(`what is written must be text, bytes or a secret; got ${typeof data}`);
-    const binary = this.#engine.on('us', BINARY);
+    const binary = this.#session.engine.on('us', BINARY);
     let bytes: Uint8Array;
     if (data instanceof Uint8Array) bytes = data;
     else {
       const typed = (data instanceof Secret ? data.reveal() : data) + end;
-      bytes = this.#text.encode(binary || this.#raw ? typed : typed.replace(/\r?\n/g, '\r\n'));
+      bytes = this.#session.text.encode(binary || this.#session.raw ? typed : typed.replace(/\r?\n/g, '\r\n'));
     }
-    if (data instanceof Secret) this.#connection.transcript.hide(data.reveal());
-    const wire = this.#raw ? bytes : encodeTelnetData(bytes, binary);
-    this.#engine.calm();
+    if (data instanceof Secret) this.connection.transcript.hide(data.reveal());
+    const wire = this.#session.raw ? bytes : encodeTelnetData(bytes, binary);
     this.#keepalive?.refresh();
     const shown = data instanceof Secret ? '***' : data;
-    await this.#connection.write([typeof shown === 'string' ? { bytes: wire, shown } : wire], call);
+    await this.#session.writeData(typeof shown === 'string' ? { bytes: wire, shown } : wire, call);
   }
 
   /**
@@ -272,11 +229,12 @@ export class TelnetClient implements AsyncDisposable {
   readAll(call: CallOptions = {}): Promise<string> {
     return this.#exclusively('readAll', async () => {
       await this.#until(
-        () => this.#ended,
+        () => this.#session.ended,
         () => 'the end of the output',
         { timeoutMs: Number.POSITIVE_INFINITY, ...call },
       );
-      return this.#take(this.#received.length);
+      if (this.#session.failure !== undefined) throw this.#session.failure;
+      return this.#take(this.#session.received.length);
     });
   }
 
@@ -284,18 +242,20 @@ export class TelnetClient implements AsyncDisposable {
   readSome(call: CallOptions = {}): Promise<string> {
     return this.#exclusively('readSome', async () => {
       await this.#until(
-        () => this.#received.length > 0 || this.#ended,
+        () => this.#session.received.length > 0 || this.#session.ended,
         () => 'output',
         call,
       );
-      return this.#take(this.#received.length);
+      const { received, failure } = this.#session;
+      if (received.length === 0 && failure !== undefined) throw failure;
+      return this.#take(this.#session.received.length);
     });
   }
 
   /** What has come by now, without waiting; '' where there is nothing. */
   readVeryEager(): string {
     if (this.#reading !== undefined) throw this.#busy('readVeryEager');
-    return this.#take(this.#received.length);
+    return this.#take(this.#session.received.length);
   }
 
   /**
@@ -312,11 +272,11 @@ export class TelnetClient implements AsyncDisposable {
         {
           expect: (patterns) => this.#expect(patterns, call),
           writeLine: (text) => this.writeLine(text, { signal: given.signal }),
-          where: `${this.#connection.host}:${this.#connection.port}`,
+          where: `${this.connection.host}:${this.connection.port}`,
         },
         given,
       );
-      return this.#connection.transcript.mask(said);
+      return this.connection.transcript.mask(said);
     });
   }
 
@@ -349,121 +309,47 @@ export class TelnetClient implements AsyncDisposable {
 
   /** Connects the session to streams, until either ends. Returns why. Neither stream is ended. */
   interact(input: Readable, output: Writable, call: Pick<CallOptions, 'signal'> = {}): Promise<'server' | 'input'> {
-    return this.#exclusively('interact', async () => {
-      let inputEnded = false;
-      const onData = (chunk: Uint8Array | string): void => {
-        // Held back while the server is: else what is typed or piped in would pile up here.
-        input.pause();
-        this.write(chunk).then(
-          () => input.resume(),
-          () => undefined,
-        );
-      };
-      const onEnd = (): void => {
-        inputEnded = true;
-        this.#wake?.();
-      };
-      input.on('data', onData);
-      input.on('end', onEnd);
-      input.on('close', onEnd);
-      try {
-        for (;;) {
-          const ready = (): boolean => this.#received.length > 0 || this.#ended || inputEnded;
-          await this.#until(ready, () => 'output', { ...call, timeoutMs: Number.POSITIVE_INFINITY });
-          if (this.#received.length === 0) return inputEnded ? 'input' : 'server';
-          if (!output.write(this.#take(this.#received.length)))
-            await new Promise((resume) => output.once('drain', resume));
-        }
-      } finally {
-        input.pause();
-        input.off('data', onData);
-        input.off('end', onEnd);
-        input.off('close', onEnd);
-      }
+    return this.#exclusively('interact', () => {
+      const session = this.#session;
+      return interact(
+        {
+          write: (data) => this.write(data),
+          output: async (done) => {
+            await this.#until(
+              () => session.received.length > 0 || session.ended || done(),
+              () => 'output',
+              { ...call, timeoutMs: Number.POSITIVE_INFINITY },
+            );
+            if (session.received.length === 0 && session.failure !== undefined) throw session.failure;
+            return this.#take(session.received.length);
+          },
+          wake: () => session.waiter?.(),
+          flow: session.handlers.LFLOW.state,
+        },
+        input,
+        output,
+        call.signal,
+      );
     });
   }
 
   /** Ends the session: sends what is queued, then closes. Never rejects. */
   async close(): Promise<void> {
     clearInterval(this.#keepalive);
-    await this.#connection.close();
-    this.#end();
+    await this.#session.flushed();
+    await this.connection.close();
+    this.#session.end();
   }
 
   /** Closes at once. */
   destroy(reason?: Error): void {
     clearInterval(this.#keepalive);
-    this.#connection.destroy(reason);
-    this.#end();
+    this.connection.destroy(reason);
+    this.#session.end();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
-  }
-
-  async #pump(): Promise<void> {
-    const connection = this.#connection;
-    const wait = { phase: 'idle', shown: 'body', timeoutMs: Number.POSITIVE_INFINITY } as const;
-    try {
-      for (;;) {
-        const event = connection.tryRead(this.#decode, 'body') ?? (await connection.read(this.#decode, wait));
-        if (event.kind === 'end') break;
-        this.#handle(event);
-        if (this.#owed !== undefined) {
-          await this.#owed;
-          this.#owed = undefined;
-        }
-        if (this.#wake === undefined && this.#received.length >= Math.min(PAUSE_BYTES, this.#target.maxBufferBytes))
-          await new Promise<void>((resolve) => {
-            this.#resume = resolve;
-          });
-      }
-      this.#received.push(this.#text.end());
-    } catch {
-      // Whoever waits, or comes later, is told by `#closedError`.
-    }
-    clearInterval(this.#keepalive);
-    this.#end();
-  }
-
-  #handle(event: TelnetEvent): void {
-    if (event.kind === 'data') {
-      this.#received.push(this.#text.decode(event.bytes));
-      this.#wake?.();
-      return;
-    }
-    this.#connection.transcript.received(encodeText(formatTelnetEvent(event)), 'text');
-    if (event.kind === 'subnegotiation') {
-      const content = this.#answers.answer(event.option, event.bytes, this.#engine);
-      if (content === undefined) return;
-      this.#sendEvent(encodeSubnegotiation(event.option, content), { ...event, bytes: content });
-    } else if (event.kind === 'negotiate') {
-      const { verb, option } = event;
-      if (option === TIMING_MARK) this.#timingMark(verb);
-      else this.#engine.receive(verb, option);
-    }
-    // The other commands ask for nothing from a client: they are for a server, or marks.
-  }
-
-  /** It is a question each time, not a state. */
-  #timingMark(verb: TelnetVerb): void {
-    if (verb === 'DO')
-      this.#sendEvent(encodeNegotiation('WILL', TIMING_MARK), { kind: 'negotiate', verb: 'WILL', option: TIMING_MARK });
-    else if (verb !== 'DONT') this.#marks.shift()?.();
-  }
-
-  #sendEvent(bytes: Uint8Array, event: TelnetEvent): void {
-    const written = this.#connection.write([{ bytes, shown: formatTelnetEvent(event) }]);
-    written.catch(() => undefined);
-    this.#owed = written;
-  }
-
-  #end(): void {
-    this.#ended = true;
-    this.#engine.end();
-    for (const resolve of this.#marks.splice(0)) resolve();
-    this.#wake?.();
-    this.#resume?.();
   }
 
   async #expect(patterns: TelnetPattern | readonly TelnetPattern[], call: CallOptions): Promise<TelnetMatch> {
@@ -471,21 +357,21 @@ export class TelnetClient implements AsyncDisposable {
     const search = new PatternSearch(list);
     let match: TelnetMatch | undefined;
     const look = (): boolean => {
-      const found = search.find(this.#received, this.#ended);
-      if (found === undefined) return this.#ended;
-      const before = this.#received.take(found.start);
-      const text = textOfPieces(this.#received.take(found.end - found.start));
+      const found = search.find(this.#session.received, this.#session.ended);
+      if (found === undefined) return this.#session.ended;
+      const before = this.#session.received.take(found.start);
+      const text = textOfPieces(this.#session.received.take(found.end - found.start));
       match = new TelnetMatch(found.index, text, found.match, before);
       return true;
     };
     await this.#until(look, () => list.map(showPattern).join(' or '), call);
     if (match !== undefined) return match;
-    const failure = this.#connection.failure;
-    if (failure instanceof LimitError) throw failure;
+    const failure = this.#session.failure ?? this.connection.failure;
+    if (failure !== undefined && !(failure instanceof ClosedError)) throw failure;
     throw new ExpectEnd(
-      `${this.#where()} ended the session before ${list.map(showPattern).join(' or ')} came${this.#lastSeen()}`,
-      this.#sight(),
-      this.#details(),
+      `${this.#session.where} ended the session before ${list.map(showPattern).join(' or ')} came${this.#session.lastSeen()}`,
+      this.#session.sight(),
+      this.#session.details(),
     );
   }
 
@@ -499,7 +385,7 @@ export class TelnetClient implements AsyncDisposable {
       const finish = (settle: () => void): void => {
         clearTimeout(timer);
         signal?.removeEventListener('abort', onAbort);
-        this.#wake = undefined;
+        this.#session.waiter = undefined;
         settle();
       };
       const onAbort = (): void => finish(() => reject(signal?.reason as Error));
@@ -508,56 +394,36 @@ export class TelnetClient implements AsyncDisposable {
           finish(() =>
             reject(
               new ExpectTimeout(
-                `${this.#where()} did not send ${what()} within ${timeoutMs / 1000} s${this.#lastSeen()}`,
-                this.#sight(),
-                this.#details(),
+                `${this.#session.where} did not send ${what()} within ${timeoutMs / 1000} s${this.#session.lastSeen()}`,
+                this.#session.sight(),
+                this.#session.details(),
               ),
             ),
           ),
         timerMs(timeoutMs),
       );
       signal?.addEventListener('abort', onAbort);
-      this.#wake = () => {
+      this.#session.waiter = () => {
         try {
           if (ready()) return finish(resolve);
         } catch (error) {
           return finish(() => reject(error));
         }
-        if (this.#received.length <= this.#target.maxBufferBytes) return;
+        if (this.#session.received.length <= this.#target.maxBufferBytes) return;
         const error = new LimitError(
-          `${this.#where()} sent more than ${this.#target.maxBufferBytes} bytes without ${what()}`,
-          { ...this.#details(), reason: 'BUFFER_FULL', hint: 'raise maxBufferBytes, or read with readSome()' },
+          `${this.#session.where} sent more than ${this.#target.maxBufferBytes} bytes without ${what()}`,
+          { ...this.#session.details(), reason: 'BUFFER_FULL', hint: 'raise maxBufferBytes, or read with readSome()' },
         );
         finish(() => reject(error));
         this.destroy(error);
       };
-      this.#resume?.();
-    });
-  }
-
-  /** Waits for an answer to a negotiation: beside whoever reads. */
-  async #within<T>(answered: Promise<T>, what: string, call: CallOptions): Promise<T> {
-    const { signal, timeoutMs = EXPECT_MS } = call;
-    signal?.throwIfAborted();
-    return new Promise<T>((resolve, reject) => {
-      const onAbort = (): void => finish(() => reject(signal?.reason as Error));
-      const timer = setTimeout(() => {
-        const message = `${this.#where()} did not send ${what} within ${timeoutMs / 1000} s`;
-        finish(() => reject(new ExpectTimeout(message, this.#sight(), this.#details())));
-      }, timerMs(timeoutMs));
-      const finish = (settle: () => void): void => {
-        clearTimeout(timer);
-        signal?.removeEventListener('abort', onAbort);
-        settle();
-      };
-      signal?.addEventListener('abort', onAbort);
-      void answered.then((value) => finish(() => resolve(value)));
+      this.#session.resume();
     });
   }
 
   #take(byteCount: number): string {
-    const text = textOfPieces(this.#received.take(byteCount));
-    this.#resume?.();
+    const text = textOfPieces(this.#session.received.take(byteCount));
+    this.#session.resume();
     return text;
   }
 
@@ -574,36 +440,24 @@ export class TelnetClient implements AsyncDisposable {
   #busy(name: string): UsageError {
     return new UsageError(`${name} cannot read while ${this.#reading ?? ''} does: wait for it first`);
   }
+}
 
-  #needsTelnet(): void {
-    if (this.#raw) throw new UsageError('there are no Telnet commands in raw mode');
-    if (this.#ended) throw this.#closedError();
-  }
-
-  #closedError(): ClosedError {
-    const cause = this.#connection.failure;
-    const why = cause === undefined ? '' : `: ${messageOf(cause)}`;
-    return new ClosedError(`the session with ${this.#where()} has ended${why}`, { ...this.#details(), cause });
-  }
-
-  #where(): string {
-    return `Telnet server ${this.#connection.host}:${this.#connection.port}`;
-  }
-
-  #details(): { protocol: string; host: string; port: number; transcript: readonly string[] } {
-    const { host, port, transcript } = this.#connection;
-    return { protocol: 'TELNET', host, port, transcript: transcript.last() };
-  }
-
-  #sight(): TelnetSight {
-    const { text } = this.#received.textFrom(Math.max(0, this.#received.length - 1000));
-    // What was typed as a secret may have been echoed.
-    const lastText = this.#connection.transcript.mask(text);
-    return { lastText, options: this.options };
-  }
-
-  #lastSeen(): string {
-    const { lastText } = this.#sight();
-    return lastText === '' ? '; it sent nothing' : `; the last it sent was ${JSON.stringify(lastText.slice(-200))}`;
+/** Begins TLS by the option of the same name, before anything else; there is no session without it. */
+async function upgrade(connection: Connection, { tls }: ResolvedTelnetTarget): Promise<void> {
+  const { host, port } = connection;
+  try {
+    if (!(await agreeOnTls(connection, 'us')))
+      throw new TlsError(`Telnet server ${host}:${port} refuses to begin TLS`, {
+        protocol: 'TELNET',
+        host,
+        port,
+        reason: 'STARTTLS_UNAVAILABLE',
+        hint: "use telnets:// where it has TLS from the first byte, or tls: 'none' to go on in the clear",
+      });
+    await connection.startTls(tls);
+  } catch (error) {
+    const failure = addContext(error as Error, { protocol: 'TELNET', host, port });
+    connection.destroy(failure);
+    throw failure;
   }
 }

@@ -1,6 +1,6 @@
 import { LimitError } from '../errors.ts';
 import type { ByteQueue, Decoder } from '../wire/byte-queue.ts';
-import { CR, LF, concatBytes, indexOfByte, latin1 } from '../wire/bytes.ts';
+import { CR, LF, concatBytes, indexOfByte } from '../wire/bytes.ts';
 
 /** "Interpret as command": begins every command; doubled, it is the byte 255 itself. @see RFC 854 */
 export const IAC = 255;
@@ -28,26 +28,7 @@ export const telnetCommands = {
   DONT: 254,
 } as const;
 
-/** Options by name. */
-export const telnetOptions = {
-  BINARY: 0,
-  ECHO: 1,
-  SGA: 3,
-  STATUS: 5,
-  'TIMING-MARK': 6,
-  TTYPE: 24,
-  EOR: 25,
-  NAWS: 31,
-  TSPEED: 32,
-  LFLOW: 33,
-  LINEMODE: 34,
-  XDISPLOC: 35,
-  'NEW-ENVIRON': 39,
-  CHARSET: 42,
-} as const;
-
 export type TelnetCommandName = keyof typeof telnetCommands;
-export type TelnetOptionName = keyof typeof telnetOptions;
 export type TelnetVerb = 'WILL' | 'WONT' | 'DO' | 'DONT';
 
 /** A piece of a Telnet stream. Data has its 255s undoubled and, unless binary, no NUL behind a CR. */
@@ -198,16 +179,9 @@ export const encodeNegotiation = (verb: TelnetVerb, option: number): Uint8Array 
 export const encodeSubnegotiation = (option: number, bytes: Uint8Array): Uint8Array =>
   concatBytes([Uint8Array.of(IAC, SB), escapeIac(Uint8Array.of(option)), escapeIac(bytes), Uint8Array.of(IAC, SE)]);
 
-const optionNames = new Map<number, string>(Object.entries(telnetOptions).map(([name, code]) => [code, name]));
-const commandNames = new Map<number, string>(Object.entries(telnetCommands).map(([name, code]) => [code, name]));
+const commandNames = new Map<number, TelnetCommandName>(
+  Object.entries(telnetCommands).map(([name, code]) => [code, name as TelnetCommandName]),
+);
 
-/** 'ECHO', or the number of an option that has no name here. */
-export const optionName = (option: number): string => optionNames.get(option) ?? String(option);
-
-/** An event for the transcript: 'IAC DO ECHO'. */
-export function formatTelnetEvent(event: TelnetEvent): string {
-  if (event.kind === 'data') return latin1(event.bytes);
-  if (event.kind === 'negotiate') return `IAC ${event.verb} ${optionName(event.option)}`;
-  if (event.kind === 'command') return `IAC ${commandNames.get(event.code) ?? event.code}`;
-  return `IAC SB ${optionName(event.option)} (${event.bytes.length} bytes) IAC SE`;
-}
+/** The name of a command; undefined where it has none. */
+export const commandName = (code: number): TelnetCommandName | undefined => commandNames.get(code);

@@ -27,25 +27,46 @@ export interface TelnetOptions extends ServerOptions {
   readonly terminalSpeed?: string | undefined;
   /** 'host:0.0'. @see RFC 1096 */
   readonly xDisplay?: string | undefined;
+  /** True agrees to LINEMODE: the events 'lineMode' and 'specialCharacters' say how lines are to be treated. @see RFC 1184 */
+  readonly linemode?: boolean | undefined;
+  /** True agrees to flow control at the terminal: `interact` stops the output at XOFF and goes on at XON. @see RFC 1372 */
+  readonly flowControl?: boolean | undefined;
   /** Charsets to agree to, best first. The one agreed on becomes the encoding. @see RFC 2066 */
   readonly charsets?: readonly string[] | undefined;
+  /**
+   * True asks for control of the serial port behind the server (`client.comPort`), and for BINARY unless `binary` is false. For bytes as they
+   * are give `encoding: 'latin1'`. @see RFC 2217
+   */
+  readonly comPort?: boolean | undefined;
+  /**
+   * True lets the server compress what it sends (MCCP2), and compresses what is sent to it (MCCP3). What came by a compressed session can
+   * tell a listener of secrets by its length: not for those. Default false.
+   */
+  readonly compression?: boolean | undefined;
+  /** How much more may come out of compressed output than went in, beyond the first 16 MiB. Default 250. */
+  readonly maxDecompressionRatio?: number | undefined;
+  /** True takes messages of GMCP: the event 'gmcp', and `sendGmcp`. */
+  readonly gmcp?: boolean | undefined;
+  /** True takes the status of a game server, MSSP: the event 'mssp'. */
+  readonly mssp?: boolean | undefined;
   /** Something sent at this interval while nothing else is. Default: nothing. */
   readonly keepalive?: { readonly intervalMs: number; readonly by?: 'NOP' | 'AYT' | undefined } | undefined;
   /** Most output that may wait, unread or unmatched, in bytes. Default 16 MiB. */
   readonly maxBufferBytes?: number | undefined;
 }
 
-/** Where to connect: `telnet://host`, `telnets://host`, or the same as an object. */
+/** Where to connect: `telnet://host`, `telnets://host`, `telnet+starttls://host`, or the same as an object. */
 export type TelnetTarget = ServerTarget<TelnetOptions>;
 
 export interface ResolvedTelnetTarget extends ResolvedServer<TelnetOptions> {
   readonly maxBufferBytes: number;
+  readonly maxDecompressionRatio: number;
 }
 
 /** @see RFC 4248 (telnet), IANA port 992 (telnets) */
 export const telnetSchemes: SchemeTable = {
   protocol: 'telnet',
-  schemes: { telnet: 'none', telnets: 'implicit' },
+  schemes: { telnet: 'none', telnets: 'implicit', 'telnet+starttls': 'starttls' },
   port: 23,
   implicitPort: 992,
 };
@@ -59,7 +80,14 @@ const optionNames = [
   'environment',
   'terminalSpeed',
   'xDisplay',
+  'linemode',
+  'flowControl',
   'charsets',
+  'comPort',
+  'compression',
+  'maxDecompressionRatio',
+  'gmcp',
+  'mssp',
   'keepalive',
   'maxBufferBytes',
 ];
@@ -71,10 +99,11 @@ export function resolveTelnetTarget(
 ): ResolvedTelnetTarget {
   const server = resolveServer(target, options, telnetSchemes, optionNames);
   const { given } = server;
-  // A host and a port say nothing of TLS; options of TLS, or the word itself, do.
-  if (server.endpoint.tls === 'starttls' && (given.tls !== undefined || typeof target === 'string'))
-    throw new UsageError("Telnet begins TLS with the first byte or not at all: use telnets://, or tls: 'implicit'");
-  const endpoint = server.endpoint.tls === 'starttls' ? { ...server.endpoint, tls: 'none' as const } : server.endpoint;
+  // A host and a port say nothing of TLS, and hardly a server has its option; options of TLS, or the word itself, ask for it.
+  const unasked = server.endpoint.tls === 'starttls' && given.tls === undefined && typeof target !== 'string';
+  const endpoint = unasked ? { ...server.endpoint, tls: 'none' as const } : server.endpoint;
+  if (endpoint.tls === 'starttls' && given.mode === 'raw')
+    throw new UsageError("raw mode cannot negotiate TLS: use tls: 'implicit' or 'none'");
   if (given.mode !== undefined && given.mode !== 'telnet' && given.mode !== 'raw')
     throw new UsageError(`mode must be 'telnet' or 'raw'; got ${JSON.stringify(given.mode)}`);
   for (const encoding of [given.encoding ?? 'utf-8', ...(given.charsets ?? [])]) checkEncoding(encoding);
@@ -88,6 +117,7 @@ export function resolveTelnetTarget(
     throw new UsageError("terminalSpeed must be two numbers such as '38400,38400'");
   if (given.xDisplay !== undefined) checkValue('xDisplay', given.xDisplay);
   if (given.window !== undefined) checkWindow(given.window);
+  if (given.comPort === true && given.mode === 'raw') throw new UsageError('there is no comPort in raw mode');
   if (given.keepalive !== undefined) {
     const { intervalMs, by = 'NOP' } = given.keepalive;
     if (!(typeof intervalMs === 'number' && intervalMs > 0 && intervalMs < 2 ** 31))
@@ -98,6 +128,7 @@ export function resolveTelnetTarget(
   return {
     ...server,
     endpoint,
+    maxDecompressionRatio: wholeNumber('maxDecompressionRatio', given.maxDecompressionRatio ?? 250),
     maxBufferBytes: wholeNumber('maxBufferBytes', given.maxBufferBytes ?? 16 * 1024 * 1024),
   };
 }

@@ -2,16 +2,21 @@ import { ClosedError, UsageError } from '../errors.ts';
 import type { Connection } from '../socket/connection.ts';
 import {
   type TelnetEvent,
-  type TelnetOptionName,
   encodeNegotiation,
   encodeSubnegotiation,
   encodeTelnetData,
-  formatTelnetEvent,
   telnetDecoder,
-  telnetOptions,
 } from '../telnet/codec.ts';
-import { OptionEngine } from '../telnet/options.ts';
-import { concatBytes, encodeText, latin1, utf8 } from '../wire/bytes.ts';
+import { TelnetReader, TelnetWriter } from '../telnet/compression.ts';
+import type { GmcpMessage } from '../telnet/events.ts';
+import { OptionEngine } from '../telnet/option-engine.ts';
+import { decodeGmcp, encodeGmcp } from '../telnet/options/gmcp.ts';
+import { encodeMssp } from '../telnet/options/mssp.ts';
+import { type TelnetOptionName, telnetOptions } from '../telnet/options/table.ts';
+import { formatTelnetEvent } from '../telnet/show.ts';
+import { agreeOnTls } from '../telnet/start-tls.ts';
+import { EMPTY, concatBytes, encodeText, latin1, utf8 } from '../wire/bytes.ts';
+import { FakeComPort, type FakeComPortOptions } from './fake-com-port.ts';
 import { FakeServer, type FakeServerOptions } from './fake-server.ts';
 
 /** What a command of the shell prints; a function gets the words behind it. */
@@ -34,6 +39,14 @@ export interface FakeTelnetOptions extends FakeServerOptions {
     | undefined;
   /** Charsets to ask the client for, once it agrees to CHARSET. */
   readonly charsets?: readonly string[] | undefined;
+  /** Compression to offer: of what the server sends (MCCP2), of what the client sends (MCCP3), or both. */
+  readonly compression?: 'server' | 'client' | 'both' | undefined;
+  /** Messages of GMCP to send once the client takes them, by name. With none, `{}`, GMCP is offered all the same. */
+  readonly gmcp?: Readonly<Record<string, unknown>> | undefined;
+  /** Status to tell by MSSP. */
+  readonly mssp?: Readonly<Record<string, readonly string[]>> | undefined;
+  /** A serial port that the client may set, by RFC 2217. The shell is the device behind it. */
+  readonly comPort?: FakeComPortOptions | undefined;
 }
 
 /** What a client told of its side. */
@@ -43,16 +56,23 @@ export interface FakeTerminal {
   rows: number | undefined;
   readonly environment: Map<string, string>;
   charset: string | undefined;
+  /** GMCP messages of the client, in order. */
+  readonly gmcp: GmcpMessage[];
+  /** The server's serial port, as this client sees it. */
+  comPort: FakeComPort | undefined;
 }
 
 const { ECHO, TTYPE, NAWS, CHARSET, BINARY } = telnetOptions;
 const NEW_ENVIRON = telnetOptions['NEW-ENVIRON'];
+const { GMCP, MSSP, MCCP2, MCCP3 } = telnetOptions;
+const COM_PORT = telnetOptions['COM-PORT'];
 const TIMING_MARK = telnetOptions['TIMING-MARK'];
 const MAX_LINE = 8192;
 
 /**
  * A Telnet server for tests, made of the client's codec and option engine: login where there are `users`, a small shell, or a dialogue.
- * `on` matches the shell's commands by name; 'CONNECT', 'LOGIN' and 'PASSWORD' stand for what comes before them.
+ * `on` matches the shell's commands by name; 'STARTTLS', 'CONNECT', 'LOGIN' and 'PASSWORD' stand for what comes before
+ * them.
  */
 export class FakeTelnet extends FakeServer {
   readonly #options: FakeTelnetOptions;
@@ -65,7 +85,6 @@ export class FakeTelnet extends FakeServer {
   }
 
   static async start(options: FakeTelnetOptions = {}): Promise<FakeTelnet> {
-    if (options.tls === 'starttls') throw new UsageError("the fake Telnet server has tls: 'none' and 'implicit'");
     const server = new FakeTelnet(options);
     const passwords = Object.values(options.users ?? {}).filter((password) => password !== '');
     const mask = (line: string): string => passwords.reduce((text, each) => text.replaceAll(each, '***'), line);
@@ -75,7 +94,8 @@ export class FakeTelnet extends FakeServer {
 
   get url(): string {
     const host = this.host.includes(':') ? `[${this.host}]` : this.host;
-    return `${this.tlsMode === 'implicit' ? 'telnets' : 'telnet'}://${host}:${this.port}`;
+    const scheme = { none: 'telnet', implicit: 'telnets', starttls: 'telnet+starttls' }[this.tlsMode];
+    return `${scheme}://${host}:${this.port}`;
   }
 
   async #talk(connection: Connection): Promise<void> {
@@ -85,6 +105,8 @@ export class FakeTelnet extends FakeServer {
       rows: undefined,
       environment: new Map(),
       charset: undefined,
+      gmcp: [],
+      comPort: undefined,
     };
     this.terminals.push(terminal);
     const act = async (verb: string, argument: string): Promise<boolean> => {
@@ -94,7 +116,20 @@ export class FakeTelnet extends FakeServer {
       return outcome?.kind === 'replied';
     };
     try {
-      await new FakeSession(connection, this.#options, terminal, act).run();
+      if (this.tlsMode === 'starttls') {
+        if (!(await agreeOnTls(connection, 'them'))) {
+          await connection.write([encodeText('This server begins TLS, or nothing.\r\n')]);
+          return await connection.close(100);
+        }
+        if (await act('STARTTLS', '')) return;
+        await connection.startTls(this.serverTls);
+      }
+      const session = new FakeSession(connection, this.#options, terminal, act);
+      try {
+        await session.run();
+      } finally {
+        await session.end();
+      }
       await connection.close(100);
     } catch (error) {
       // Clients leave as they like.
@@ -110,12 +145,12 @@ export const fakeTelnet = (options?: FakeTelnetOptions): Promise<FakeTelnet> => 
 type Act = (verb: string, argument: string) => Promise<boolean>;
 
 class FakeSession {
-  readonly #connection: Connection;
   readonly #options: FakeTelnetOptions;
   readonly #terminal: FakeTerminal;
   readonly #act: Act;
   readonly #engine: OptionEngine;
-  readonly #decode: ReturnType<typeof telnetDecoder>;
+  readonly #reader: TelnetReader<TelnetEvent>;
+  readonly #writer: TelnetWriter;
   /** Typed and not yet a line. */
   #typed: Uint8Array[] = [];
   #typedBytes = 0;
@@ -123,10 +158,11 @@ class FakeSession {
   #afterCr = false;
   readonly #lines: string[] = [];
   #hidden = false;
+  /** Printed, and not yet sent. */
+  readonly #held: string[] = [];
   #status = 0;
 
   constructor(connection: Connection, options: FakeTelnetOptions, terminal: FakeTerminal, act: Act) {
-    this.#connection = connection;
     this.#options = options;
     this.#terminal = terminal;
     this.#act = act;
@@ -136,19 +172,29 @@ class FakeSession {
         option === BINARY ||
         option === telnetOptions.SGA ||
         (side === 'us' && option === ECHO) ||
-        (side === 'them' && option === NAWS),
+        (side === 'them' && option === NAWS) ||
+        (side === 'them' && option === COM_PORT && options.comPort !== undefined),
       changed: (side, option, on) => {
         if (on && side === 'them') this.#ask(option);
+        if (on && side === 'us') this.#begin(option);
       },
     });
-    this.#decode = telnetDecoder({ isBinary: () => this.#engine.on('them', BINARY) });
+    if (options.comPort !== undefined)
+      terminal.comPort = new FakeComPort(options.comPort, (content) => this.#sub(COM_PORT, content));
+    const decode = telnetDecoder({ isBinary: () => this.#engine.on('them', BINARY) });
+    this.#reader = new TelnetReader(connection, decode, 250);
+    this.#writer = new TelnetWriter(connection);
   }
 
   async run(): Promise<void> {
-    const { negotiate, charsets, banner = '', dialogue } = this.#options;
+    const { negotiate, charsets, compression, gmcp, mssp, banner = '', dialogue } = this.#options;
     for (const name of negotiate?.us ?? ['ECHO', 'SGA']) void this.#engine.enable('us', telnetOptions[name]);
     for (const name of negotiate?.them ?? ['TTYPE', 'NAWS', 'NEW-ENVIRON'])
       void this.#engine.enable('them', telnetOptions[name]);
+    if (compression === 'server' || compression === 'both') void this.#engine.enable('us', MCCP2);
+    if (compression === 'client' || compression === 'both') void this.#engine.enable('us', MCCP3);
+    if (gmcp !== undefined) void this.#engine.enable('us', GMCP);
+    if (mssp !== undefined) void this.#engine.enable('us', MSSP);
     if (charsets !== undefined) void this.#engine.enable('them', CHARSET);
     if (await this.#act('CONNECT', '')) return;
     await this.#print(banner);
@@ -157,11 +203,18 @@ class FakeSession {
     await this.#shell();
   }
 
+  /** Sends what is left, and frees what compresses. */
+  async end(): Promise<void> {
+    this.#writer.deflate(false);
+    await this.#writer.flushed();
+    this.#reader.end();
+  }
+
   async #perform(steps: readonly FakeTelnetStep[]): Promise<void> {
     for (const step of steps) {
       if ('send' in step) {
         if (typeof step.send === 'string') await this.#print(step.send);
-        else await this.#connection.write([step.send]);
+        else await this.#writer.write([step.send]);
         continue;
       }
       const line = await this.#line();
@@ -237,13 +290,19 @@ class FakeSession {
   /** Text with its 255s doubled; a terminal gets what is printed, so that line ends are the caller's. */
   #print(text: string): Promise<void> {
     if (text === '') return Promise.resolve();
-    return this.#connection.write([
-      { bytes: encodeTelnetData(encodeText(text), true), shown: text.replace(/\r?\n$/, '') },
-    ]);
+    this.#held.push(text);
+    return this.#terminal.comPort?.suspended === true ? Promise.resolve() : this.#release();
+  }
+
+  /** Prints what waits: a client may have suspended its serial port. */
+  #release(): Promise<void> {
+    const text = this.#held.splice(0).join('');
+    if (text === '') return Promise.resolve();
+    return this.#writer.write([{ bytes: encodeTelnetData(encodeText(text), true), shown: text.replace(/\r?\n$/, '') }]);
   }
 
   #send(bytes: Uint8Array, event: TelnetEvent): void {
-    this.#connection.write([{ bytes, shown: formatTelnetEvent(event) }]).catch(() => undefined);
+    this.#writer.write([{ bytes, shown: formatTelnetEvent(event) }]).catch(() => undefined);
   }
 
   /** The next line that the client types. */
@@ -264,7 +323,7 @@ class FakeSession {
   }
 
   async #next(): Promise<void> {
-    const event = await this.#connection.read(this.#decode, { phase: 'idle' });
+    const event = this.#reader.tryNext('text') ?? (await this.#reader.next({ phase: 'idle' }));
     if (event.kind === 'data') this.#type(event.bytes);
     else if (event.kind === 'negotiate') {
       if (event.option !== TIMING_MARK) this.#engine.receive(event.verb, event.option);
@@ -308,6 +367,16 @@ class FakeSession {
     if (option === CHARSET) this.#sub(option, encodeText(`\u0001;${(this.#options.charsets ?? []).join(';')}`));
   }
 
+  /** Does what the option is there for, once the client has agreed. */
+  #begin(option: number): void {
+    const { gmcp = {}, mssp = {} } = this.#options;
+    if (option === GMCP) for (const [name, data] of Object.entries(gmcp)) this.#sub(GMCP, encodeGmcp(name, data));
+    if (option === MSSP) this.#sub(MSSP, encodeMssp(Object.entries(mssp)));
+    if (option !== MCCP2) return;
+    this.#sub(MCCP2, EMPTY);
+    this.#writer.deflate(true);
+  }
+
   #sub(option: number, bytes: Uint8Array): void {
     this.#send(encodeSubnegotiation(option, bytes), { kind: 'subnegotiation', option, bytes });
   }
@@ -315,7 +384,14 @@ class FakeSession {
   #told(option: number, bytes: Uint8Array): void {
     const terminal = this.#terminal;
     const [first = 0, second = 0, third = 0, fourth = 0] = bytes;
-    if (option === NAWS) {
+    if (option === MCCP3 && this.#engine.on('us', MCCP3)) this.#reader.inflate();
+    else if (option === GMCP) {
+      const message = decodeGmcp(bytes);
+      if (message !== undefined) terminal.gmcp.push(message);
+    } else if (option === COM_PORT) {
+      terminal.comPort?.receive(bytes);
+      if (terminal.comPort?.suspended === false) this.#release().catch(() => undefined);
+    } else if (option === NAWS) {
       terminal.columns = first * 256 + second;
       terminal.rows = third * 256 + fourth;
     } else if (option === TTYPE && first === 0) {

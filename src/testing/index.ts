@@ -14,6 +14,7 @@ export type { ImapProfile } from './imap-profiles.ts';
 export { Folder, type FolderMessage, ImapAccount } from './imap-account.ts';
 export { FakeHttp, type FakeHttpOptions, fakeHttp } from './fake-http.ts';
 export { type FakeHttpFile, type FakeHttpHandler, type FakeHttpReply, FakeHttpRequest } from './http-messages.ts';
+export { FakeComPort, type FakeComPortOptions } from './fake-com-port.ts';
 export {
   FakeTelnet,
   type FakeTelnetCommand,

@@ -1,4 +1,5 @@
 // What is fuzzed. Each target: seeds, an alphabet of interesting pieces, and a run that throws when something is wrong.
+import { isDeepStrictEqual } from 'node:util';
 import { LimitError, PostwireError } from '../../dist/errors.js';
 import { parseEpsv, parseFtpTime, parsePasv, parseQuotedPath } from '../../dist/ftp/codec.js';
 import { parseListing } from '../../dist/ftp/index.js';
@@ -47,7 +48,11 @@ import { parseInetd } from '../../dist/socket/server/inetd.js';
 import { encodeSyslog, parseSyslog, syslogFrameDecoder } from '../../dist/syslog/codec.js';
 import { lengthPrefixDecoder, netstringDecoder } from '../../dist/wire/framing.js';
 import { encodeTelnetData, telnetDecoder } from '../../dist/telnet/codec.js';
-import { OptionEngine } from '../../dist/telnet/options.js';
+import { decodeComPort, encodeComPort } from '../../dist/telnet/com-port-codec.js';
+import { decodeSlc, encodeSlc } from '../../dist/telnet/linemode-codec.js';
+import { OptionEngine } from '../../dist/telnet/option-engine.js';
+import { decodeGmcp, encodeGmcp } from '../../dist/telnet/options/gmcp.js';
+import { decodeMssp, encodeMssp } from '../../dist/telnet/options/mssp.js';
 import { commandLine } from '../../dist/wire/arguments.js';
 import { splitAddrSpec } from '../../dist/wire/addr-spec.js';
 import { ByteQueue } from '../../dist/wire/byte-queue.js';
@@ -493,6 +498,10 @@ export const targets = {
       'login: \xff\xfb\x01\xff\xfd\x18\xff\xfa\x18\x01\xff\xf0',
       'a\r\0b\r\nc\xff\xffd',
       '\xff\xfa\x1f\0\xff\xff\0\x18\xff\xf0> \xff\xf9',
+      '\x01\0\0\x25\x80',
+      '\x66\x08',
+      'Char.Vitals {"hp":1}',
+      '\x01NAME\x02one\x02two',
     ],
     alphabet: [
       '\xff',
@@ -545,6 +554,20 @@ export const targets = {
         }
         if (!Buffer.concat(read).equals(Buffer.from(bytes(text)))) throw new Error('data did not come back');
       }
+      const content = bytes(text);
+      for (const role of ['client', 'server']) {
+        const message = decodeComPort(content, role);
+        if (message !== undefined && !isDeepStrictEqual(decodeComPort(encodeComPort(message, role), role), message))
+          throw new Error('a COM-PORT message did not come back');
+      }
+      const triplets = decodeSlc(content);
+      if (!isDeepStrictEqual(decodeSlc(encodeSlc(triplets).subarray(1)), triplets))
+        throw new Error('SLC did not come back');
+      const gmcp = decodeGmcp(content);
+      if (gmcp !== undefined && decodeGmcp(encodeGmcp(gmcp.name, gmcp.data))?.name !== gmcp.name)
+        throw new Error('a GMCP message did not come back');
+      const status = [...decodeMssp(content)];
+      if (!isDeepStrictEqual([...decodeMssp(encodeMssp(status))], status)) throw new Error('MSSP did not come back');
       let sent = 0;
       const engine = new OptionEngine({ send: () => sent++, accepts: (_side, option) => option < 100 });
       const decode = telnetDecoder();

@@ -5,8 +5,9 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { sendMail } from '../../src/mail/index.ts';
 import { Pop3Client } from '../../src/pop3/index.ts';
-import { type FakeMailHost, fakeMailHost } from '../../src/testing/index.ts';
 import { HttpClient } from '../../src/http/index.ts';
+import { TelnetClient } from '../../src/telnet/index.ts';
+import { type FakeMailHost, fakeMailHost, fakeTelnet } from '../../src/testing/index.ts';
 import { fakeForSuite, httpClientSuite } from '../suites/http.ts';
 import { freePort, stop, untilListening } from './process.ts';
 
@@ -93,6 +94,18 @@ describe.each([
     const { count } = await client.stat();
     expect((await (await client.retr(count)).text()).length).toBeGreaterThan(text.length);
     await client.dele(count);
+  });
+  test('a Telnet session, in the clear and with TLS begun by its option', async () => {
+    for (const tls of ['none', 'starttls'] as const) {
+      await using server = await fakeTelnet({ tls, users: { ann: 'pw' } });
+      await using client = await TelnetClient.connect(server.url, {
+        proxy: proxy(),
+        ...(server.ca === undefined ? {} : { tls: { ca: server.ca } }),
+      });
+      await client.login({ user: 'ann', password: 'pw', prompt: '$ ' });
+      expect((await client.exec('echo through', { prompt: '$ ' })).output).toBe('through\r\n');
+      expect(client.secure).toBe(tls === 'starttls');
+    }
   });
   test('what it will not lead to is refused in words', async () => {
     await expect(

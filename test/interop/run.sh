@@ -22,6 +22,8 @@ need curl curl
 need nginx nginx-light
 need telnetd inetutils-telnetd
 need telnet telnet
+need ser2net ser2net
+need socat socat
 need gophernicus gophernicus
 need python3 python3
 need rsyslogd rsyslog

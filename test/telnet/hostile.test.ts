@@ -83,6 +83,51 @@ describe('hostile servers', () => {
     expect((await client.closed).by).toBe('error');
   });
 
+  /** 100 MiB, as much of it as the client takes. */
+  const pour = (socket: Socket, first: string, piece: Buffer, last = ''): { readonly bytes: number } => {
+    const poured = { bytes: 0 };
+    const more = (): void => {
+      while (!socket.destroyed && poured.bytes < 100 * 1024 * 1024) {
+        poured.bytes += piece.length;
+        if (!socket.write(piece)) return;
+      }
+      if (!socket.destroyed) socket.end(raw(last));
+    };
+    socket.write(raw(first));
+    socket.on('drain', more);
+    more();
+    return poured;
+  };
+
+  test.each([
+    ['plain', 'x'.repeat(65_536)],
+    ['with 255s in it', 'x\xff\xff'.repeat(20_000)],
+  ])('TN-04: 100 MiB of a subnegotiation without end, %s: the session is closed at the cap', async (_name, piece) => {
+    const before = process.memoryUsage.rss();
+    let poured = { bytes: 0 };
+    const { client } = await against((socket) => {
+      poured = pour(socket, '\xff\xfa\x18', raw(piece)) as typeof poured;
+    });
+    const error = await caught(client.expect('never'));
+    expect([error.code, error.reason]).toEqual(['LIMIT', 'SUBNEGOTIATION_TOO_LONG']);
+    expect(poured.bytes).toBeLessThan(50 * 1024 * 1024);
+    expect(process.memoryUsage.rss() - before).toBeLessThan(128 * 1024 * 1024);
+    expect(await caught(client.readAll())).toBeInstanceOf(LimitError);
+  });
+
+  test.each([
+    ['nested', `\xff\xfa\x18${'x'.repeat(8000)}`],
+    ['cut short by a command', `\xff\xfa\x18${'x'.repeat(8000)}\xff\xf1`],
+    ['cut short by one that nobody knows', `\xff\xfa\x18${'x'.repeat(8000)}\xff\x05`],
+  ])('TN-04: 100 MiB of subnegotiations, %s, are dropped in flat memory', async (_name, piece) => {
+    const before = process.memoryUsage.rss();
+    const { client } = await against((socket) => void pour(socket, '', raw(piece), '\xff\xf0ready'), {
+      terminalTypes: ['x'],
+    });
+    expect((await client.expect('ready', { timeoutMs: 30_000 })).before).toBe('');
+    expect(process.memoryUsage.rss() - before).toBeLessThan(128 * 1024 * 1024);
+  });
+
   test('TN-05: nothing of the environment is told that was not listed', async () => {
     const ask = '\xff\xfd\x27\xff\xfd\x18\xff\xfd\x20\xff\xfd\x23\xff\xfd\x17';
     const send = '\xff\xfa\x27\x01\xff\xf0\xff\xfa\x18\x01\xff\xf0\xff\xfa\x20\x01\xff\xf0\xff\xfa\x23\x01\xff\xf0';

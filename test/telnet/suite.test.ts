@@ -13,6 +13,18 @@ telnetClientSuite('the fake server', async () => {
   };
 });
 
+telnetClientSuite('the fake server over TLS that is negotiated, compressed both ways', async () => {
+  const server = await fakeTelnet({ users: { ann: 'pass word' }, tls: 'starttls', compression: 'both' });
+  return {
+    target: server.url,
+    options: { tls: { ca: server.ca as string }, compression: true },
+    user: 'ann',
+    password: 'pass word',
+    prompt: '$ ',
+    close: () => server.close(),
+  };
+});
+
 telnetClientSuite('the fake server over TLS, byte by byte', async () => {
   const server = await fakeTelnet({ users: { ann: 'pass word' }, tls: 'implicit', wire: { splitEvery: 1 } });
   return {

@@ -98,8 +98,9 @@ export class OptionEngine {
       case 'no':
         if (slot.accepted < MAX_ACCEPTANCES && this.#host.accepts(side, option)) {
           slot.accepted++;
-          this.#set(side, option, slot, 'yes');
+          // First the answer: a handler may begin at once, and its first bytes belong behind it.
           this.#send(side, option, true);
+          this.#set(side, option, slot, 'yes');
         } else if (slot.refused < MAX_REFUSALS) {
           slot.refused++;
           this.#send(side, option, false);

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { TelnetVerb } from '../../src/telnet/codec.ts';
-import { OptionEngine, type TelnetSide } from '../../src/telnet/options.ts';
+import { OptionEngine, type TelnetSide } from '../../src/telnet/option-engine.ts';
 
 type Message = readonly [TelnetVerb, number];
 
