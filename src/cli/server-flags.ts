@@ -49,7 +49,7 @@ export async function readServerFlags(
   flags: ServerFlags,
   from: { readonly variable: string; readonly schemes: SchemeTable; readonly example: string },
 ): Promise<{ server: string; options: ServerOptions }> {
-  if (flags.server !== undefined) checkNoSecret(flags.server);
+  if (flags.server !== undefined) checkNoSecret(flags.server, from.variable);
   const server = flags.server ?? process.env[from.variable] ?? '';
   if (server === '')
     throw new UsageError(`no server: use --server, or set ${from.variable}, for example to ${from.example}`);

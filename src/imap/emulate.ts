@@ -1,4 +1,4 @@
-import { UnsupportedError } from '../errors.ts';
+import { UnsupportedError, UsageError } from '../errors.ts';
 import type { CallOptions } from '../socket/connection.ts';
 import type { FetchedMessage } from './codec/fetched.ts';
 import type { CopiedUids } from './codec/response-code.ts';
@@ -11,6 +11,8 @@ import { fetch } from './commands/fetch.ts';
 import { type SortKey, inOrder, search, sort, sortOrder } from './commands/search.ts';
 import { store } from './commands/store.ts';
 import { thread } from './commands/thread.ts';
+import type { CommandWriter } from './codec/command.ts';
+import type { CommandContext, ImapCommand } from './command.ts';
 import type { ImapSession } from './session.ts';
 
 /** How messages were removed: exactly those named, in every case. */
@@ -23,8 +25,46 @@ export interface MoveResult {
   readonly way: 'MOVE' | `COPY+${ExpungeWay}`;
 }
 
+/** What the steps of one job need of the session. */
+type Steps = Pick<ImapSession, 'run' | 'has' | 'open'>;
+
+/**
+ * The session for a job of several steps, which all must meet the mailbox that the first met: who selects another between them gets a
+ * UsageError for the job, and no message of that other mailbox is touched.
+ */
+function inOneMailbox(session: ImapSession): Steps {
+  let began: number | undefined;
+  return {
+    has: (name) => session.has(name),
+    get open() {
+      return session.open;
+    },
+    run<T>(command: ImapCommand<T>, call?: CallOptions): Promise<T> {
+      const pinned: ImapCommand<T> = Object.create(command, {
+        encode: {
+          value: (writer: CommandWriter, context: CommandContext) => {
+            began ??= session.selections;
+            if (began !== session.selections)
+              throw new UsageError(
+                'another mailbox was selected before this was done: its remaining steps were not taken',
+              );
+            command.encode?.(writer, context);
+          },
+        },
+      }) as ImapCommand<T>;
+      return session.run(pinned, call);
+    },
+  };
+}
+
+/** UIDs that need no asking: the first step is then queued at once, in the order of the calls. */
+function knownUids(messages: MessageSet): NumberSet | undefined {
+  const resolved = resolveSet(messages);
+  return resolved.byUid ? resolved.set : undefined;
+}
+
 /** The set by UID: sequence numbers would mean other messages after the first step. */
-async function byUid(session: ImapSession, messages: MessageSet, call: CallOptions): Promise<NumberSet> {
+async function byUid(session: Steps, messages: MessageSet, call: CallOptions): Promise<NumberSet> {
   const resolved = resolveSet(messages);
   if (resolved.byUid && resolved.set !== undefined) return resolved.set;
   const query: SearchQuery = resolved.byUid ? { uid: messages } : { sequence: messages as never };
@@ -39,22 +79,27 @@ export async function moveMessages(
   call: CallOptions,
 ): Promise<MoveResult> {
   if (session.has('MOVE')) return { copied: await session.run(transfer('MOVE', messages, mailbox), call), way: 'MOVE' };
-  const set = await byUid(session, messages, call);
+  const steps = inOneMailbox(session);
+  const set = knownUids(messages) ?? (await byUid(steps, messages, call));
   if (set.ranges.length === 0) return { copied: undefined, way: 'COPY+UID EXPUNGE' };
   const named = new UidSet(set.ranges);
-  const copied = await session.run(transfer('COPY', named, mailbox), call);
-  await session.run(store(named, { add: ['\\Deleted'], silent: true }), call);
-  return { copied, way: `COPY+${await expungeOnly(session, named, call)}` };
+  const copied = await steps.run(transfer('COPY', named, mailbox), call);
+  await steps.run(store(named, { add: ['\\Deleted'], silent: true }), call);
+  return { copied, way: `COPY+${await removeOnly(steps, named, call)}` };
 }
 
 /** Removes, of the messages marked \Deleted, those named and no others. */
-export async function expungeOnly(session: ImapSession, messages: MessageSet, call: CallOptions): Promise<ExpungeWay> {
+export function expungeOnly(session: ImapSession, messages: MessageSet, call: CallOptions): Promise<ExpungeWay> {
+  return removeOnly(inOneMailbox(session), messages, call);
+}
+
+async function removeOnly(session: Steps, messages: MessageSet, call: CallOptions): Promise<ExpungeWay> {
   if (session.has('UIDPLUS')) {
     await session.run(expunge(messages), call);
     return 'UID EXPUNGE';
   }
   // EXPUNGE takes all that are marked: the marks of others are taken off meanwhile, and put back.
-  const named = await byUid(session, messages, call);
+  const named = knownUids(messages) ?? (await byUid(session, messages, call));
   const marked = (await session.run(search({ deleted: true }, { extended: session.has('ESEARCH') }), call)).uids;
   const others = [...marked].filter((each) => !named.has(each));
   if (others.length > 0) await session.run(store(others, { remove: ['\\Deleted'], silent: true }), call);
@@ -84,7 +129,7 @@ export async function sortedUids(
     const extended = session.has('ESORT') && !byDisplay;
     return { uids: [...inOrder((await session.run(sort(keys, query, { extended }), call)).order)], by: 'server' };
   }
-  const messages = await factsOf(session, query, false, call);
+  const messages = await factsOf(inOneMailbox(session), query, false, call);
   return { uids: sortMessages(messages, order) as Uid[], by: 'client' };
 }
 
@@ -104,12 +149,12 @@ export async function threadedUids(
     return { threads: await session.run(thread(algorithm, query), call), by: 'server' };
   if (algorithm === 'REFS')
     throw new UnsupportedError('the server does not offer THREAD=REFS; use REFERENCES', { protocol: 'IMAP' });
-  const messages = await factsOf(session, query, true, call);
+  const messages = await factsOf(inOneMailbox(session), query, true, call);
   return { threads: threadMessages(messages, algorithm), by: 'client' };
 }
 
 async function factsOf(
-  session: ImapSession,
+  session: Steps,
   query: SearchQuery,
   withReferences: boolean,
   call: CallOptions,

@@ -111,6 +111,9 @@ export class ImapSession {
 
   #current: Entry | undefined;
 
+  /** How often a mailbox was opened or left: tells one from the next. */
+  selections = 0;
+
   get mailbox(): MailboxState | undefined {
     return this.#watched.state;
   }
@@ -644,6 +647,7 @@ export class ImapSession {
 
   /** From now on what the server says is about the mailbox that is being opened. */
   beginSelect(name: string, readOnly: boolean): void {
+    this.selections++;
     this.#watched.begin(name, readOnly);
     this.state = 'authenticated';
   }
@@ -655,6 +659,7 @@ export class ImapSession {
 
   /** No mailbox is open. */
   deselect(): void {
+    this.selections++;
     this.#watched.leave();
     if (this.state === 'selected') this.state = 'authenticated';
   }

@@ -12,13 +12,33 @@ const MAX_CHARACTERS = 1_000_000;
 export async function htmlToText(html: string, options: HtmlToTextOptions = {}): Promise<string> {
   const { convert } = await import('html-to-text');
   const maxCharacters = options.maxCharacters ?? MAX_CHARACTERS;
-  return convert(html.slice(0, maxCharacters), {
+  return convert(withoutDepth(html.slice(0, maxCharacters)), {
     wordwrap: options.wrap ?? false,
     limits: { maxDepth: 200, maxInputLength: maxCharacters, maxChildNodes: 100_000 },
     selectors: [
       { selector: 'img', format: 'skip' },
       { selector: 'a', options: { hideLinkHrefIfSameAsText: true } },
     ],
+  });
+}
+
+/** Elements deeper than this lose their tags: the converter's time grows with the square of the depth. */
+const MAX_DEPTH = 100;
+/** Elements that are closed by the next, or never: they say nothing of depth. */
+const flat = new Set(
+  'area base br col embed hr img input link meta source track wbr p li dt dd tr td th option thead tbody tfoot'.split(
+    ' ',
+  ),
+);
+
+/** The html without the tags of what is nested too deep; its text stays. One pass. */
+function withoutDepth(html: string): string {
+  let depth = 0;
+  // A tag with '>' in an attribute is not counted; the bound keeps what is no tag from being scanned again and again.
+  return html.replace(/<(\/?)([a-zA-Z][a-zA-Z0-9]{0,20})[^<>]{0,1000}>/g, (tag, close: string, name: string) => {
+    if (flat.has(name.toLowerCase())) return tag;
+    if (close === '') return ++depth > MAX_DEPTH ? '' : tag;
+    return depth > 0 && depth-- > MAX_DEPTH ? '' : tag;
   });
 }
 

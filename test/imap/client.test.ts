@@ -371,6 +371,31 @@ test('XLIST, MYRIGHTS, METADATA and STATUS=SIZE in lists, SAVEDATE, REPLACE, ESO
   });
 });
 
+test.each([
+  { MOVE: false, IMAP4rev2: false },
+  { MOVE: false, UIDPLUS: false, IMAP4rev2: false },
+])('a move in steps stops where another mailbox was selected meanwhile: %j', async (capabilities) => {
+  await using both = await pair({ capabilities });
+  const { client, server } = both;
+  await client.append('Sent', 'Subject: keep\r\n\r\nx\r\n');
+  const [moved, selected] = await Promise.allSettled([client.move(uid(1), 'Archive'), client.select('Sent')]);
+  expect(selected.status).toBe('fulfilled');
+  expect(moved).toMatchObject({ status: 'rejected', reason: expect.any(UsageError) as unknown });
+  // Nothing of the other mailbox was marked, or removed.
+  expect(server.folder('Sent')?.messages.length).toBe(1);
+  expect(
+    (await client.fetchAll(sequences('1:*'), { flags: true })).map(({ flags }) => [...(flags ?? [])]),
+  ).not.toContainEqual(expect.arrayContaining(['\\Deleted']));
+  const [sorted] = await Promise.allSettled([client.sort(['subject'])]);
+  expect(sorted.status).toBe('fulfilled');
+});
+
+test('IMAP-01 NUL in the name of a mailbox is refused, not encoded', async () => {
+  await using both = await pair();
+  await expect(both.client.select('a\0b')).rejects.toThrow(/NUL/);
+  await expect(both.client.create('a\0b')).rejects.toThrow(/NUL/);
+});
+
 test('UNAUTHENTICATE gives the connection to another user', async () => {
   await using both = await pair({ users: { ann: 'pw', bob: 'pw' }, capabilities: { UNAUTHENTICATE: true } });
   both.server.on('UNAUTHENTICATE').once().raw('<tag> OK done\r\n');

@@ -1,3 +1,4 @@
+import { canonicalField } from '../../src/mail/dkim/canonical.ts';
 import { createHash, generateKeyPairSync } from 'node:crypto';
 import fc from 'fast-check';
 import nodemailer from 'nodemailer';
@@ -270,4 +271,9 @@ test('a long body streams', async () => {
     .update(`${'x'.repeat(70)}\r\n`.repeat(300_000))
     .digest('base64');
   expect(field).toContain(`bh=${wanted}`);
+});
+
+test('relaxed: a value that ends with the byte A0, as the last of UTF-8 à does, keeps it', () => {
+  const raw = Buffer.from('Subject:  voilà \t\r\n').toString('latin1');
+  expect(canonicalField(raw, 'relaxed')).toBe(`subject:${Buffer.from('voilà').toString('latin1')}\r\n`);
 });

@@ -606,6 +606,20 @@ test('MP-35 broken formats inside leave the message around them whole', () => {
   );
 });
 
+test.each(['<b>', '<i>x', '<table><tr><td>a', '<a href="', '<', '<a '])(
+  'MP-27: html of %j over and over becomes text in linear time',
+  async (piece) => {
+    const cost = async (count: number): Promise<number> => {
+      const started = process.hrtime.bigint();
+      await htmlToText(piece.repeat(count));
+      return Number(process.hrtime.bigint() - started);
+    };
+    await cost(1000);
+    // Quadratic cost would be 400 times as much; noise is not.
+    expect((await cost(60_000)) / Math.max(await cost(3000), 5_000_000)).toBeLessThan(150);
+  },
+);
+
 // Written by Outlook; the sums are those of what Debian's tnef and ytnef take out.
 test.each([
   [

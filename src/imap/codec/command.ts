@@ -131,8 +131,9 @@ export class CommandWriter {
 
   #name(name: string, isPlain: (text: string) => boolean): this {
     if (this.context.utf8Names) return isPlain(name) ? this.#add(name) : this.string('the mailbox', name);
+    // Before it is encoded: UTF-7 would carry it.
+    if (name.includes('\0')) throw new UsageError('the mailbox contains a NUL, which IMAP cannot carry');
     const wire = encodeUtf7(name);
-    if (wire.includes('\0')) throw new UsageError('the mailbox contains a NUL, which IMAP cannot carry');
     if (isPlain(wire) && wire.toUpperCase() !== 'NIL') return this.#add(wire);
     // A name that the server itself wrote with bytes that it should not have.
     return /[\u0080-\u00ff]/.test(wire) ? this.literal(bytesOfLatin1(wire)) : this.string('the mailbox', wire);

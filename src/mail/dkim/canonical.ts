@@ -87,7 +87,8 @@ export function canonicalField(raw: string, canonicalization: DkimCanonicalizati
     .slice(colon + 1)
     .replace(/\r\n/g, '')
     .replace(/[ \t]+/g, ' ')
-    .trim();
+    // Not `trim`: to it the byte A0, as in the last of 'à', is white space too.
+    .replace(/^ | $/g, '');
   return `${raw.slice(0, colon).trimEnd().toLowerCase()}:${value}\r\n`;
 }
 
