@@ -49,7 +49,7 @@ export function addGetCommand(program: Command): void {
     .command('get')
     .description('fetch a URL: by HTTP, FTP, POP3, IMAP, NNTP, Gopher, or a file')
     .argument('<url>', 'http://, https://, ftp://, imaps:// …')
-    .option('-o, --output <file>', 'write to this file, which appears when it is whole')
+    .option('-o, --output <file>', 'write to this file, which appears when it is whole; - for standard output')
     .option('-O, --remote-name', 'write to a file named as in the URL')
     .option('-c, --continue', 'go on with a download that broke off; with -o or -O')
     .option('-f, --force', 'replace the file if it is there')
@@ -78,7 +78,9 @@ export function addGetCommand(program: Command): void {
 
 async function get(url: string, flags: GetFlags): Promise<void> {
   checkNoSecret(url);
-  const file = flags.output ?? (flags.remoteName === true ? remoteName(url) : undefined);
+  // '-' is standard output, as everywhere on the command line.
+  const file =
+    flags.output === '-' ? undefined : (flags.output ?? (flags.remoteName === true ? remoteName(url) : undefined));
   if (flags.continue === true && file === undefined) throw new UsageError('-c needs a file: use -o or -O');
   if (!/^https?:/i.test(url)) return getOther(url, file, flags);
   const client = new HttpClient(clientOptions(flags));

@@ -45,10 +45,10 @@ export async function promptSecret(question: string): Promise<string> {
 }
 
 /** Refuses a password in an argument: others on the machine can read it. */
-export function checkNoSecret(url: string, variable = 'the environment'): void {
+export function checkNoSecret(url: string, variable?: string): void {
   if (/^[a-z0-9+.-]+:\/\/[^/@]*:[^/@]*@/i.test(url)) {
     throw new UsageError(
-      `a password in the arguments can be read by everybody on this machine: put the URL in ${variable}, use --password-file, or leave it out to be asked`,
+      `a password in the arguments can be read by everybody on this machine: ${variable === undefined ? '' : `put the URL in ${variable}, `}use --password-file, or leave it out to be asked`,
     );
   }
 }

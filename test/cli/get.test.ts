@@ -18,6 +18,7 @@ test('postwire get', async () => {
   server.file('/dir/file.bin', { bytes, etag: '"1"' });
   const get = (...args: string[]) => postwire(['get', ...args]);
   expect(await get(`${server.url}/hello`)).toMatchObject({ code: 0, out: 'hello', err: '' });
+  expect(await get(`${server.url}/hello`, '-o', '-')).toMatchObject({ code: 0, out: 'hello', err: '' });
   expect((await get(`${server.url}/hello`, '-i')).out).toMatch(/^HTTP\/1\.1 200 OK\nContent-Type: text\/plain\n/);
   expect(await get(`${server.url}/none`)).toMatchObject({ code: 7, out: 'not found\n' });
   expect((await get(`${server.url}/head`, '-H', 'X-Mine: yes')).out).toBe('yes');
